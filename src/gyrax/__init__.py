@@ -1,0 +1,11 @@
+"""Hamiltonian Langevin dynamics on the Poincaré ball, and a covariant geometric world model on it."""
+
+from gyrax import geometry as geometry
+from gyrax.dynamics import DocumentBAOAB as DocumentBAOAB
+from gyrax.dynamics import GeodesicSplitting as GeodesicSplitting
+from gyrax.dynamics import PhaseState as PhaseState
+from gyrax.dynamics import PresampledPath as PresampledPath
+from gyrax.dynamics import kinetic_energy as kinetic_energy
+from gyrax.dynamics import langevin_terms as langevin_terms
+from gyrax.dynamics import solver_by_name as solver_by_name
+from gyrax.dynamics import solver_names as solver_names

@@ -1,0 +1,17 @@
+"""Hamiltonian Langevin dynamics on the ball: the SDE, its solvers, its noise and its jumps."""
+
+from gyrax.dynamics.brownian import PresampledPath as PresampledPath
+from gyrax.dynamics.jumps import apply_jump as apply_jump
+from gyrax.dynamics.jumps import jump_probability as jump_probability
+from gyrax.dynamics.rollout import integrate as integrate
+from gyrax.dynamics.solvers import DocumentBAOAB as DocumentBAOAB
+from gyrax.dynamics.solvers import GeodesicSplitting as GeodesicSplitting
+from gyrax.dynamics.solvers import Projected as Projected
+from gyrax.dynamics.solvers import solver_by_name as solver_by_name
+from gyrax.dynamics.solvers import solver_names as solver_names
+from gyrax.dynamics.terms import Forces as Forces
+from gyrax.dynamics.terms import LangevinDiffusion as LangevinDiffusion
+from gyrax.dynamics.terms import LangevinDrift as LangevinDrift
+from gyrax.dynamics.terms import PhaseState as PhaseState
+from gyrax.dynamics.terms import kinetic_energy as kinetic_energy
+from gyrax.dynamics.terms import langevin_terms as langevin_terms

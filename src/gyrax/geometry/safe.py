@@ -18,9 +18,13 @@ def eps(x: Inexact[Array, "..."]) -> float:
 
 def safe_norm(x: Float[Array, "*batch D"]) -> Float[Array, "*batch"]:
     """Euclidean norm over the last axis, with gradient zero (not NaN) at the origin."""
-    square = jnp.sum(x * x, axis=-1)
-    nonzero = square > 0
-    return jnp.where(nonzero, jnp.sqrt(jnp.where(nonzero, square, 1.0)), 0.0)
+    return safe_sqrt(jnp.sum(x * x, axis=-1))
+
+
+def safe_sqrt(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """Square root with derivative zero (not infinite) at zero."""
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
 
 
 def _even(

@@ -1,0 +1,122 @@
+"""LeRobotDataset folders, version 3.0 and 2.1, read episode by episode with pyarrow and numpy."""
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from gyrax._errors import InputError
+from gyrax.data import lerobot_v21, lerobot_v30
+from gyrax.data.lerobot_columns import ColumnReader
+from gyrax.data.lerobot_files import read_json
+from gyrax.data.schema import (
+    NUMERIC_DTYPES,
+    REMEDY,
+    Episode,
+    Feature,
+    check_totals,
+    parse_info,
+    show,
+)
+
+DEFAULT_FOLDER: Path = Path(__file__).parent / "default"
+"""The data set that comes with the package: a simulated arm beside a cube."""
+
+_READERS = {
+    "v3.0": (lerobot_v30.read_tasks, lerobot_v30.read_episodes),
+    "v2.1": (lerobot_v21.read_tasks, lerobot_v21.read_episodes),
+}
+
+
+@dataclass(frozen=True)
+class LeRobotFolder:
+    """An opened folder: checked metadata, and frames on demand."""
+
+    path: Path
+    version: str
+    robot: str | None
+    fps: float
+    features: dict[str, Feature]
+    episodes: tuple[Episode, ...]
+    tasks: tuple[str, ...]
+    _reader: ColumnReader = field(repr=False, compare=False)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames of all episodes together."""
+        return sum(episode.length for episode in self.episodes)
+
+    def read(self, episode: int, keys: Sequence[str]) -> dict[str, np.ndarray]:
+        """The columns `keys` of one episode, each (length, width), float32 or int64.
+
+        Raises `InputError` for an unknown episode or key and for unusable content: a wrong number
+        of rows, indices or values, a null, NaN or infinity.
+        """
+        try:
+            number = operator.index(episode)
+        except TypeError:
+            number = -1
+        if not 0 <= number < len(self.episodes):
+            raise InputError(
+                f"{self.path}: has no episode {show(episode)}, expected an integer from 0 to "
+                f"{len(self.episodes) - 1}; choose one of these"
+            )
+        wanted = (keys,) if isinstance(keys, str) else tuple(keys)
+        return self._reader.read(self.episodes[number], {key: self._numeric(key) for key in wanted})
+
+    def _numeric(self, key: str) -> Feature:
+        feature = self.features.get(key)
+        if feature is None or feature.dtype not in NUMERIC_DTYPES:
+            numeric = [name for name, f in self.features.items() if f.dtype in NUMERIC_DTYPES]
+            kind = "no feature" if feature is None else f"only a {feature.dtype} feature"
+            raise InputError(
+                f"{self.path}: has {kind} {show(key)}, expected one of its numeric features: "
+                f"{', '.join(numeric)}; choose one of these"
+            )
+        return feature
+
+
+def open_folder(path: str | PathLike[str]) -> LeRobotFolder:
+    """Open a LeRobotDataset folder of version 3.0 or 2.1: reads and checks its metadata only.
+
+    Raises `InputError` where the folder or its metadata are unusable.
+    """
+    folder = Path(path)
+    info_file = folder / "meta" / "info.json"
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder, expected a LeRobot folder; check the path")
+    if not info_file.is_file():
+        raise InputError(
+            f"{folder}: holds no meta/info.json, expected a LeRobot folder (v3.0 or v2.1); "
+            f"give the folder that directly contains meta/ and data/"
+        )
+    raw = read_json(info_file)
+    version = raw.get("codebase_version") if isinstance(raw, dict) else None
+    if not isinstance(version, str) or version not in _READERS:
+        raise InputError(
+            f"{info_file}: codebase_version is {show(version)}, expected v3.0 or v2.1; "
+            f"convert the folder with the lerobot package"
+        )
+    info = parse_info(info_file, raw)
+    read_tasks, read_episodes = _READERS[version]
+    tasks, episodes = read_tasks(folder), read_episodes(folder, info)
+    check_totals(info, episodes, tasks)
+    rows: dict[Path, int] = {}
+    for episode in episodes:
+        rows[episode._file] = rows.get(episode._file, 0) + episode.length
+    for file in rows:
+        if not file.is_file():
+            raise InputError(f"{file}: missing, expected a parquet file with episodes; {REMEDY}")
+    return LeRobotFolder(
+        path=folder,
+        version=version,
+        robot=info.robot,
+        fps=info.fps,
+        features=info.features,
+        episodes=episodes,
+        tasks=tasks,
+        _reader=ColumnReader(rows),
+    )

@@ -1,0 +1,82 @@
+"""A Brownian path sampled once on a fixed grid: fast, and differentiable in reverse mode."""
+
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float
+
+from gyrax._types import PRNGKey
+
+
+class PresampledPath(diffrax.AbstractBrownianPath):
+    """Brownian motion known at `cells + 1` equally spaced times, and nowhere else.
+
+    A solver may ask for increments between grid times only. A word with the letter O occurring k
+    times a step asks at k-ths of a step: sample k cells for every step.
+
+    **Fields:** `t0`, `t1`; `values`, W at the grid times, shape `(cells + 1, D)`.
+    """
+
+    t0: Any
+    t1: Any
+    values: Float[Array, "points D"]
+    checked: bool = eqx.field(static=True, default=True)
+    levy_area: type[diffrax.BrownianIncrement] = eqx.field(
+        static=True, default=diffrax.BrownianIncrement
+    )
+
+    @classmethod
+    def sample(
+        cls, t0: Any, t1: Any, cells: int, dim: int, *, key: PRNGKey, dtype: Any = None
+    ) -> "PresampledPath":
+        """Draw the whole path in one call. Raises `ValueError` where `cells` is not positive."""
+        if cells < 1:
+            raise ValueError(f"cells is {cells}; a path needs at least one grid cell.")
+        steps = jr.normal(key, (cells, dim), dtype or jnp.result_type(float))
+        return cls.from_increments(t0, t1, steps * jnp.sqrt((t1 - t0) / cells))
+
+    @classmethod
+    def from_increments(
+        cls, t0: Any, t1: Any, increments: Float[Array, "cells D"], *, checked: bool = True
+    ) -> "PresampledPath":
+        """The path whose increments over the grid cells are given. `checked=False` trusts the
+        caller to stay on the grid, which saves a test a stage in a training rollout."""
+        start = jnp.zeros_like(increments[:1])
+        return cls(t0, t1, jnp.concatenate([start, jnp.cumsum(increments, axis=0)]), checked)
+
+    @classmethod
+    def from_path(
+        cls, path: diffrax.AbstractBrownianPath, t0: Any, t1: Any, cells: int
+    ) -> "PresampledPath":
+        """Read another path, such as a `VirtualBrownianTree`, at `cells + 1` grid times."""
+        times = t0 + (t1 - t0) * jnp.arange(cells + 1) / cells
+        return cls(t0, t1, jax.vmap(lambda t: path.evaluate(t0, t))(times.at[0].set(t0)))
+
+    def _index(self, t: Any) -> Array:
+        cells = self.values.shape[0] - 1
+        place = (t - self.t0) / (self.t1 - self.t0) * cells
+        index = jnp.round(place).astype(int)
+        if self.checked:
+            off = (jnp.abs(place - index) > 0.01) | (index < 0) | (index > cells)
+            index = eqx.error_if(
+                index,
+                off,
+                f"PresampledPath holds Brownian motion at {cells + 1} equally spaced times and was "
+                "asked between them or outside. Use a fixed step of a whole number of cells (a word "
+                "in which O occurs k times needs k cells a step), or a diffrax.VirtualBrownianTree.",
+            )
+        return index
+
+    def evaluate(self, t0: Any, t1: Any = None, left: bool = True, use_levy: bool = False) -> Any:
+        """The increment W(t1) − W(t0); of W(t0) from the start of the path if `t1` is left out."""
+        del left
+        if t1 is None:
+            t0, t1 = self.t0, t0
+        increment = self.values[self._index(t1)] - self.values[self._index(t0)]
+        if use_levy:
+            return diffrax.BrownianIncrement(dt=jnp.asarray(t1 - t0, increment.dtype), W=increment)
+        return increment

@@ -1,0 +1,33 @@
+"""A fixed number of solver steps by hand, as training rolls out: diffrax's manual stepping in a scan."""
+
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+
+from gyrax.dynamics.terms import PhaseState
+
+
+def integrate(
+    terms: diffrax.AbstractTerm,
+    solver: diffrax.AbstractSolver,
+    t0: Any,
+    dt: Any,
+    steps: int,
+    y0: PhaseState,
+    args: Any = None,
+) -> PhaseState:
+    """The state after `steps` steps of size `dt` from `t0`: `diffeqsolve` without its machinery."""
+    state = solver.init(terms, t0, t0 + dt, y0, args)
+
+    def step(carry: tuple, index: Any) -> tuple:
+        y, state = carry
+        begin = t0 + index * dt
+        y, _, _, state, _ = solver.step(terms, begin, begin + dt, y, args, state, False)
+        return (y, state), None
+
+    if steps == 1:
+        return step((y0, state), 0)[0][0]
+    (y, _), _ = jax.lax.scan(step, (y0, state), jnp.arange(steps))
+    return y

@@ -1,0 +1,56 @@
+"""Splitting words, such as "BAOAB", parsed once into validated stages.
+
+A is the free geodesic flow, B the kick and rotation of the momentum, O the thermostat. Each letter's
+time is one step in all, shared equally among its occurrences.
+"""
+
+from dataclasses import dataclass
+
+LETTERS = "ABO"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One flow of a step: its `letter`, and, as fractions of the step, its `duration`, its `start`
+    on its own letter's clock, and the `clock` of the position (the share of A already made)."""
+
+    letter: str
+    duration: float
+    start: float
+    clock: float
+
+
+def is_word(text: str) -> bool:
+    """Whether `text` is spelt in the letters A, B, O alone (of either case)."""
+    return bool(text) and set(text.upper()) <= set(LETTERS)
+
+
+def parse_word(word: str) -> tuple[Stage, ...]:
+    """The stages of a splitting word.
+
+    **Raises:** `ValueError` where the word is empty, has other letters than A, B, O, or lacks A or B
+    (without either of which it is not a splitting of the Langevin equation).
+    """
+    remedy = 'write a word over A (geodesic), B (kick), O (thermostat), such as "BAOAB"'
+    if not isinstance(word, str) or not word:
+        raise ValueError(f"splitting word {word!r} is empty; {remedy}.")
+    if not is_word(word):
+        stray = "".join(sorted(set(word.upper()) - set(LETTERS)))
+        raise ValueError(f"splitting word {word!r} has the stray letters {stray!r}; {remedy}.")
+    letters = word.upper()
+    for needed in "AB":
+        if needed not in letters:
+            raise ValueError(f"splitting word {word!r} has no {needed}; {remedy}.")
+    done = dict.fromkeys(LETTERS, 0)
+    stages = []
+    for letter in letters:
+        count = letters.count(letter)
+        clock = done["A"] / letters.count("A")
+        stages.append(Stage(letter, 1.0 / count, done[letter] / count, clock))
+        done[letter] += 1
+    return tuple(stages)
+
+
+def is_palindrome(word: str) -> bool:
+    """Whether the word reads the same backwards: then the splitting is symmetric, of order two."""
+    return word.upper() == word.upper()[::-1]

@@ -1,0 +1,162 @@
+r"""Hamiltonian Langevin dynamics on the ball as a pair of diffrax terms.
+
+\begin{align*}
+    \mathrm{d}z   &= \lambda^{-2} p \,\mathrm{d}t \\
+    \mathrm{d}p_i &= \Big[ -\partial_i\Phi + u_i + \frac{c\|p\|^2}{\lambda} z_i
+        + \beta\lambda^{-2} F_{ij} p_j - \gamma p_i \Big] \mathrm{d}t
+        + \sqrt{2\gamma T}\,\lambda\,\mathrm{d}W_i
+\end{align*}
+
+with H(z, p) = Φ(z) + ½λ⁻²‖p‖². The noise acts on p with a coefficient of z alone, so Itô and
+Stratonovich agree. For u = 0 and any antisymmetric F the invariant law is exp(−H/T) (design §3).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gyrax._types import Batched, Covector, Point
+from gyrax.geometry import conformal_factor
+from gyrax.geometry.safe import safe_sqrt
+
+Scalar = float | int | Float[Array, ""]
+Callback = Callable[[Any, Any, Any], Any]
+
+
+class PhaseState(eqx.Module):
+    """A state of the dynamics: a point of the ball and its momentum.
+
+    **Fields:** `z`, a point, shape `(D,)`; `p`, a covector at `z`, shape `(D,)`.
+    """
+
+    z: Point
+    p: Covector
+
+
+class Forces(NamedTuple):
+    """What kicks the momentum at one (t, z): `kick` = ∂Φ − u (covector), and the field F or None."""
+
+    kick: Float[Array, " D"]
+    field: Float[Array, "D D"] | None
+
+
+def kinetic_energy(z: Point, p: Covector, c: Scalar = 1.0) -> Batched:
+    """½λ⁻²‖p‖²: the metric kinetic energy of a covector `p` at `z`."""
+    return 0.5 * jnp.sum(p * p, axis=-1) / conformal_factor(z, c) ** 2
+
+
+class LangevinDrift(diffrax.AbstractTerm):
+    """The dt part of the Langevin equation; built by [`langevin_terms`][].
+
+    **Fields:** `forces(t, z, args) -> Forces`; friction γ ≥ 0; field strength β; curvature c > 0.
+    """
+
+    forces: Callback
+    friction: Scalar
+    beta: Scalar
+    c: Scalar
+
+    def vf(self, t: Any, y: PhaseState, args: Any) -> PhaseState:
+        """The full coordinate drift, so that every diffrax solver integrates the same equation."""
+        scale = conformal_factor(y.z, self.c)
+        kick, field = self.forces(t, y.z, args)
+        dp = -kick + self.c * jnp.sum(y.p**2) / scale * y.z - self.friction * y.p
+        if field is not None:
+            dp = dp + self.beta / scale**2 * (field @ y.p)
+        return PhaseState(y.p / scale**2, dp)
+
+    def contr(self, t0: Any, t1: Any, **kwargs: Any) -> Any:
+        """The elapsed time."""
+        del kwargs
+        return t1 - t0
+
+    def prod(self, vf: PhaseState, control: Any) -> PhaseState:
+        """Drift times time."""
+        return PhaseState(vf.z * control, vf.p * control)
+
+
+class LangevinDiffusion(diffrax.AbstractTerm):
+    """The dW part of the Langevin equation; built by [`langevin_terms`][].
+
+    **Fields:** friction γ; temperature T ≥ 0; the Brownian `path`, or None where T = 0; curvature c.
+    """
+
+    friction: Scalar
+    temperature: Scalar
+    path: diffrax.AbstractPath | None
+    c: Scalar
+
+    def vf(self, t: Any, y: PhaseState, args: Any) -> Float[Array, " D"]:
+        """The diagonal coefficient sqrt(2γT) λ(z) of the noise in p."""
+        del t, args
+        strength = safe_sqrt(jnp.asarray(2.0 * self.friction * self.temperature, y.z.dtype))
+        return jnp.broadcast_to(strength * conformal_factor(y.z, self.c), y.p.shape)
+
+    def contr(self, t0: Any, t1: Any, **kwargs: Any) -> Any:
+        """The Brownian increment over [t0, t1]."""
+        return jnp.zeros(()) if self.path is None else self.path.evaluate(t0, t1, **kwargs)
+
+    def prod(self, vf: Float[Array, " D"], control: Any) -> PhaseState:
+        """Noise moves the momentum only."""
+        return PhaseState(jnp.zeros_like(vf), vf * jnp.asarray(control, vf.dtype))
+
+
+def _concrete(x: Any) -> float | None:
+    return None if isinstance(x, jax.core.Tracer) else float(x)
+
+
+def langevin_terms(
+    grad_potential: Callback,
+    *,
+    friction: Scalar,
+    temperature: Scalar,
+    path: diffrax.AbstractPath | None,
+    control: Callback | None = None,
+    field: Callback | None = None,
+    beta: Scalar = 1.0,
+    c: Scalar = 1.0,
+) -> diffrax.MultiTerm:
+    """The Langevin SDE on the ball as `MultiTerm(LangevinDrift, LangevinDiffusion)`.
+
+    **Arguments:**
+
+    - `grad_potential(t, z, args)`: ∂Φ(z), a covector of shape `(D,)` (Euclidean gradient).
+    - `friction`: γ ≥ 0, per unit of time.
+    - `temperature`: T ≥ 0, in units of energy.
+    - `path`: a Brownian path of shape `(D,)`, as `diffrax.VirtualBrownianTree` or
+        [`PresampledPath`][]; None for the noise-free dynamics.
+    - `control(t, z, args)`: an external force u, a covector.
+    - `field(t, z, args)`: an antisymmetric field strength F, shape `(D, D)`.
+    - `beta`: coupling β of the field.
+    - `c`: the ball has curvature −c.
+
+    **Raises:** `ValueError` for a negative friction, temperature or curvature, and for noise
+    (γT > 0) without a path.
+    """
+    for name, value, low in (("friction", friction, 0.0), ("temperature", temperature, 0.0)):
+        number = _concrete(value)
+        if number is not None and not number >= low:
+            raise ValueError(f"{name} is {number}; it must be zero or positive.")
+    curvature = _concrete(c)
+    if curvature is not None and not curvature > 0.0:
+        raise ValueError(f"c is {curvature}; the ball of curvature -c needs c > 0.")
+    if path is None and (_concrete(temperature) != 0.0 and _concrete(friction) != 0.0):
+        raise ValueError(
+            f"temperature is {temperature} and path is None; pass a Brownian path of shape (D,), "
+            "or temperature=0 for the noise-free dynamics."
+        )
+
+    def forces(t: Any, z: Point, args: Any) -> Forces:
+        kick = grad_potential(t, z, args)
+        if control is not None:
+            kick = kick - control(t, z, args)
+        return Forces(kick, None if field is None else field(t, z, args))
+
+    return diffrax.MultiTerm(
+        LangevinDrift(forces, friction, beta, c), LangevinDiffusion(friction, temperature, path, c)
+    )
