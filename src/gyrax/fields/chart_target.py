@@ -1,0 +1,71 @@
+"""Chart transition logits: which chart the agent is in next."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float
+
+from gyrax._types import Point, PRNGKey
+from gyrax.fields.attention import fold_quadratic, quadratic_features
+from gyrax.fields.linear import SpectralLinear
+from gyrax.fields.tokenizers import ActionTokenizer
+from gyrax.geometry import distance, project, temperature
+
+
+class FoldedChartTarget(eqx.Module):
+    """The chart target with its products of parameters made, ready for samples."""
+
+    center: Float[Array, "K D"]
+    quadratic: Float[Array, "K F"]
+    action_gain: Float[Array, "K A"]
+    action_bias: Float[Array, " K"]
+    c: float = eqx.field(static=True)
+
+    def __call__(self, z: Point, action: Float[Array, " A"]) -> Float[Array, " K"]:
+        """Logits for one sample."""
+        proximity = distance(z[None], self.center, self.c) / temperature(z, z.shape[-1], self.c)
+        curvature = self.quadratic @ quadratic_features(z)
+        return -proximity + curvature + self.action_gain @ action + self.action_bias
+
+
+class CovariantChartTarget(eqx.Module):
+    """ℓ_k = −d(z, c_k)/τ(z) + zᵀQ_k z + [W mean of the action tokens]_k, with d_k = D in τ.
+
+    Source: specification, *CovariantChartTarget*.
+    """
+
+    center: Float[Array, "K D"]
+    gamma: Float[Array, "K D D"]
+    actions: ActionTokenizer
+    head: SpectralLinear
+    c: float = eqx.field(static=True)
+
+    @classmethod
+    def create(
+        cls, centers: Float[Array, "K D"], actions: ActionTokenizer, *, c: float, key: PRNGKey
+    ) -> "CovariantChartTarget":
+        """Logits over the charts of the given centres."""
+        gamma, head = jr.split(key)
+        charts, dim = centers.shape
+        return cls(
+            centers,
+            0.02 * jr.normal(gamma, (charts, dim, dim)),
+            actions,
+            SpectralLinear.create(charts, actions.weight.shape[1], key=head),
+            c,
+        )
+
+    def fold(self) -> FoldedChartTarget:
+        """Compose the head with the mean of the action tokens, and symmetrise the quadratic term."""
+        head = self.head.matrix
+        return FoldedChartTarget(
+            project(self.center, self.c),
+            fold_quadratic(jnp.zeros_like(self.center), self.gamma),
+            head @ self.actions.weight.T / self.actions.weight.shape[0],
+            head @ jnp.mean(self.actions.position, axis=0),
+            self.c,
+        )
+
+    def __call__(self, z: Point, action: Float[Array, " A"]) -> Float[Array, " K"]:
+        """Logits of the next chart at one point under one action."""
+        return self.fold()(z, action)

@@ -1,0 +1,58 @@
+"""The antisymmetric field strength that rotates the momentum."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float
+
+from gyrax._types import Point, PRNGKey
+from gyrax.fields.attention import CovariantAttention, FoldedAttention
+from gyrax.fields.linear import SpectralLinear
+from gyrax.fields.tokenizers import ActionTokenizer
+
+
+class CovariantCurl(eqx.Module):
+    """F(z, a) with F + Fᵀ = 0, by attention from z to the action tokens.
+
+    The head gives the D(D − 1)/2 entries above the diagonal, row by row.
+
+    Source: specification, *CovariantValueCurl*.
+    """
+
+    actions: ActionTokenizer
+    embed: SpectralLinear
+    attention: CovariantAttention
+    head: SpectralLinear
+    c: float = eqx.field(static=True)
+
+    @classmethod
+    def create(
+        cls, actions: ActionTokenizer, dim: int, width: int, *, c: float, key: PRNGKey
+    ) -> "CovariantCurl":
+        """A field over the given action tokens."""
+        embed, attention, head = jr.split(key, 3)
+        return cls(
+            actions,
+            SpectralLinear.create(width, dim, key=embed),
+            CovariantAttention.create(dim, width, key=attention),
+            SpectralLinear.create(dim * (dim - 1) // 2, width, key=head),
+            c,
+        )
+
+    def fold(self) -> FoldedAttention:
+        """One head over the actions."""
+        return self.attention.fold(
+            self.embed.matrix, self.head.matrix, actions=self.actions, c=self.c
+        )
+
+    def read(self, z: Point, out: Float[Array, " width"]) -> Float[Array, "D D"]:
+        """The antisymmetric matrix from the head's output."""
+        dim = z.shape[-1]
+        i, j = np.triu_indices(dim, 1)
+        upper = jnp.zeros((dim, dim), out.dtype).at[i, j].set(out[: i.size])
+        return upper - upper.T
+
+    def __call__(self, z: Point, action: Float[Array, " A"]) -> Float[Array, "D D"]:
+        """The field strength at one point under one action."""
+        return self.read(z, self.fold()(z, action, jnp.zeros(0, z.dtype))[0][0])

@@ -1,0 +1,83 @@
+"""The isometries by which a jump carries a point from one chart to another."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from gyrax._types import Point, PRNGKey
+from gyrax.fields.linear import Frozen
+from gyrax.geometry import mobius_add, project
+
+
+class FoldedJumpOperator(eqx.Module):
+    """The jump operator with every pair of rotations multiplied out."""
+
+    center: Float[Array, "K D"]
+    rotation: Float[Array, "K K D D"]
+    c: float = eqx.field(static=True)
+
+    def __call__(self, z: Point, source: Int[Array, ""], target: Int[Array, ""]) -> Point:
+        """c_t ⊕ R_sᵀR_t((−c_s) ⊕ z)."""
+        local = mobius_add(-self.center[source], z, self.c)
+        turned = self.rotation[source, target] @ local
+        return project(mobius_add(self.center[target], turned, self.c), self.c)
+
+
+class FactorizedJumpOperator(eqx.Module):
+    """z ↦ c_t ⊕ R_sᵀR_t((−c_s) ⊕ z): an isometry of the ball for every pair of charts.
+
+    Each rotation is a constant times the Cayley transform of a skew generator that starts at zero, so
+    it is orthogonal whatever training does to it.
+
+    **Fields:** `center`, raw, shape `(K, D)`; `base`, orthogonal, `(K, D, D)`; `generator`, the
+    entries above the diagonal, `(K, D(D−1)/2)`.
+
+    Source: specification, *FactorizedJumpOperator*; design §4.
+    """
+
+    center: Float[Array, "K D"]
+    base: Frozen
+    generator: Float[Array, "K pairs"]
+    c: float = eqx.field(static=True)
+
+    def __init__(
+        self, center: Float[Array, "K D"], base: Float[Array, "K D D"], *, c: float = 1.0
+    ):
+        """Rotations that start at the orthogonal matrices `base`."""
+        charts, dim = center.shape
+        self.center = center
+        self.base = Frozen(base)
+        self.generator = jnp.zeros((charts, dim * (dim - 1) // 2), base.dtype)
+        self.c = c
+
+    @classmethod
+    def create(
+        cls, centers: Float[Array, "K D"], *, c: float, key: PRNGKey
+    ) -> "FactorizedJumpOperator":
+        """Rotations near the identity at the given centres."""
+        charts, dim = centers.shape
+        operator = cls(centers, jnp.broadcast_to(jnp.eye(dim), (charts, dim, dim)), c=c)
+        small = 0.01 * jr.normal(key, operator.generator.shape)
+        return eqx.tree_at(lambda op: op.generator, operator, small)
+
+    @property
+    def rotations(self) -> Float[Array, "K D D"]:
+        """R of every chart."""
+        charts, dim = self.center.shape
+        i, j = np.triu_indices(dim, 1)
+        upper = jnp.zeros((charts, dim, dim), self.generator.dtype).at[:, i, j].set(self.generator)
+        skew = upper - jnp.swapaxes(upper, -1, -2)
+        eye = jnp.eye(dim, dtype=skew.dtype)
+        return self.base.value @ jnp.linalg.solve(eye - skew, eye + skew)
+
+    def fold(self) -> FoldedJumpOperator:
+        """Multiply out R_sᵀR_t for all pairs, once per batch."""
+        rotations = self.rotations
+        pairs = jnp.einsum("sji,tjk->stik", rotations, rotations)
+        return FoldedJumpOperator(project(self.center, self.c), pairs, self.c)
+
+    def __call__(self, z: Point, source: Int[Array, ""], target: Int[Array, ""]) -> Point:
+        """Carry one point from chart `source` to chart `target`."""
+        return self.fold()(z, source, target)

@@ -1,0 +1,85 @@
+"""Linear maps without bias: plain and Lipschitz-bounded."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float
+
+from gyrax._types import PRNGKey
+
+
+class Frozen(eqx.Module):
+    """An array that belongs to the model's state but is never trained: a buffer or a constant."""
+
+    value: Array
+
+
+def is_frozen(node: object) -> bool:
+    """Whether a node of a pytree is a [`Frozen`][] array."""
+    return isinstance(node, Frozen)
+
+
+def kaiming_uniform(
+    shape: tuple[int, ...], *, key: PRNGKey, dtype: jnp.dtype | None = None
+) -> Float[Array, "*stack out in"]:
+    """Uniform on ±1/√(fan in), the last axis being the fan in (He et al. 2015 with a = √5)."""
+    bound = shape[-1] ** -0.5
+    return jr.uniform(key, shape, dtype or jnp.result_type(float), minval=-bound, maxval=bound)
+
+
+class SpectralLinear(eqx.Module):
+    """y = Wx / max(σ(W), 1): a linear map that never stretches, without bias.
+
+    σ is ‖Wᵀu‖ with a stored left singular vector `u`, which [`refresh_spectral`][] improves by power
+    iteration once per optimiser step, not once per call.
+
+    **Fields:** `weight`, raw, shape `(*stack, out, in)`; `u`, shape `(*stack, out)`.
+
+    Source: Miyato et al. 2018, *Spectral Normalization*.
+    """
+
+    weight: Float[Array, "*stack out in"]
+    u: Frozen
+
+    def __init__(self, weight: Float[Array, "*stack out in"]):
+        """Wrap a raw weight; `u` starts at its exact singular vector."""
+        self.weight = weight
+        self.u = Frozen(jnp.linalg.svd(weight, full_matrices=False)[0][..., :, 0])
+
+    @classmethod
+    def create(cls, *shape: int, key: PRNGKey) -> "SpectralLinear":
+        """A layer of weight shape `(*stack, out, in)`, drawn Kaiming-uniformly."""
+        return cls(kaiming_uniform(shape, key=key))
+
+    @property
+    def matrix(self) -> Float[Array, "*stack out in"]:
+        """The normalised weight. Unbatched under `vmap`, so computed once per batch."""
+        u = jax.lax.stop_gradient(self.u.value)
+        v = jnp.einsum("...oi,...o->...i", self.weight, u)
+        sigma = jnp.sqrt(jnp.sum(v * v, axis=-1))[..., None, None]
+        return self.weight / jnp.maximum(sigma, 1.0)
+
+    def __call__(self, x: Float[Array, " in"]) -> Float[Array, "*stack out"]:
+        """Apply to one vector (each of a stack of maps to the same one)."""
+        return self.matrix @ x
+
+    def refreshed(self, iterations: int) -> "SpectralLinear":
+        """The same layer after more power iterations on `u`."""
+        u = self.u.value
+        for _ in range(iterations):
+            v = jnp.einsum("...oi,...o->...i", self.weight, u)
+            u = jnp.einsum("...oi,...i->...o", self.weight, v)
+            u = u / jnp.maximum(jnp.linalg.norm(u, axis=-1, keepdims=True), 1e-30)
+        return eqx.tree_at(lambda layer: layer.u.value, self, u)
+
+
+def refresh_spectral(tree: Any, iterations: int = 2) -> Any:
+    """Refresh the singular vectors of every [`SpectralLinear`][] in a pytree."""
+    return jax.tree.map(
+        lambda node: node.refreshed(iterations) if isinstance(node, SpectralLinear) else node,
+        tree,
+        is_leaf=lambda node: isinstance(node, SpectralLinear),
+    )

@@ -1,0 +1,75 @@
+"""The world model with every product of its parameters made: what a rollout runs, step after step."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gyrax.dynamics import Forces
+from gyrax.fields.attention import FoldedAttention, stack_heads
+from gyrax.fields.chart_target import FoldedChartTarget
+from gyrax.fields.jump_operator import FoldedJumpOperator
+
+if TYPE_CHECKING:
+    from gyrax.model.world_model import WorldModel
+
+Vector = Float[Array, " D"]
+
+
+class Readout(NamedTuple):
+    """What is read off the fields at one state: chart logits and jump rate."""
+
+    chart_logits: Float[Array, " K"]
+    jump_rate: Float[Array, ""]
+
+
+class FoldedWorldModel(eqx.Module):
+    """Heads that are wanted at the same place are stacked and run as one call.
+
+    `forces` has critic, risk, control and (with Boris rotation) curl; `readout` the jump rate.
+    """
+
+    model: "WorldModel"
+    force_heads: FoldedAttention
+    rate_head: FoldedAttention
+    potential_heads: FoldedAttention
+    chart_target: FoldedChartTarget
+    jump_operator: FoldedJumpOperator
+
+    def __init__(self, model: "WorldModel"):
+        """Fold once, outside of any loop over steps; under `vmap` with the model unbatched this is
+        done once per batch."""
+        self.model = model
+        actions, width = model.control.actions.weight.shape
+        charts = model.control.charts.embedding.shape[0]
+        del width
+        self.potential_heads = model.potential.fold()
+        parts = [self.potential_heads, model.control.fold()]
+        if model.use_boris:
+            parts.append(model.curl.fold())
+        self.force_heads = stack_heads(parts, actions, charts)
+        self.rate_head = model.jump_rate.fold()
+        self.chart_target = model.chart_target.fold()
+        self.jump_operator = model.jump_operator.fold()
+
+    def forces(self, z: Vector, action: Float[Array, " A"], w: Float[Array, " K"]) -> Forces:
+        """Kick ∂Φ − u and field F at one state."""
+        model = self.model
+        out, _ = self.force_heads(z, action, w)
+        if model.potential.force == "gradient":
+            force = jax.grad(lambda x: model.potential.phi(self.potential_heads, x, w))(z)
+        else:
+            force, _ = model.potential.read(z, out[:2])
+        field = model.curl.read(z, out[3]) if model.use_boris else None
+        return Forces(force - model.control.read(z, out[2]), field)
+
+    def readout(self, z: Vector, action: Float[Array, " A"], w: Float[Array, " K"]) -> Readout:
+        """Chart logits and jump rate at one state."""
+        out, _ = self.rate_head(z, jnp.zeros(0, z.dtype), w)
+        return Readout(self.chart_target(z, action), self.model.jump_rate.read(out[0]))
+
+    def phi(self, z: Vector, w: Float[Array, " K"]) -> Float[Array, ""]:
+        """Effective potential Φ at one state."""
+        return self.model.potential.phi(self.potential_heads, z, w)

@@ -1,0 +1,185 @@
+"""The covariant geometric world model: seven learned fields, a solver, and the rollout they make."""
+
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Bool, Float
+
+from gyrax._types import PRNGKey
+from gyrax.dynamics import (
+    LangevinDiffusion,
+    LangevinDrift,
+    PhaseState,
+    PresampledPath,
+    apply_jump,
+    integrate,
+    jump_probability,
+)
+from gyrax.fields import (
+    CovariantChartTarget,
+    CovariantControl,
+    CovariantCurl,
+    CovariantJumpRate,
+    CovariantMomentumInit,
+    CovariantPotential,
+    FactorizedJumpOperator,
+    Frozen,
+)
+from gyrax.geometry import flat, log_map
+from gyrax.model.folded import FoldedWorldModel
+
+
+class Trajectory(eqx.Module):
+    """A rollout of H frames; entry i is the state after action i.
+
+    **Fields:** `positions`, points; `momenta`, covectors; `chart_logits`; `chart_weights` =
+    softmax(logits); `jump_rates`, per unit of model time; `jump_mask`, where the point was carried to
+    another chart; `effective_potential`, Φ.
+    """
+
+    positions: Float[Array, "*batch H D"]
+    momenta: Float[Array, "*batch H D"]
+    chart_logits: Float[Array, "*batch H K"]
+    chart_weights: Float[Array, "*batch H K"]
+    jump_rates: Float[Array, "*batch H"]
+    jump_mask: Bool[Array, "*batch H"]
+    effective_potential: Float[Array, "*batch H"]
+
+
+class WorldModel(eqx.Module):
+    """Where the latent goes under a sequence of actions: dynamics on the ball of curvature −c.
+
+    The seven fields are called on one sample: `potential(z, w) -> (force, phi)`,
+    `control(z, action, w)`, `curl(z, action)`, `chart_target(z, action)`, `jump_rate(z, w)`,
+    `momentum_init(z)`, `jump_operator(z, source, target)`.
+
+    One frame of data lasts `dt × substeps` of model time, in `substeps` steps of `solver`.
+    """
+
+    potential: CovariantPotential
+    control: CovariantControl
+    curl: CovariantCurl
+    chart_target: CovariantChartTarget
+    jump_rate: CovariantJumpRate
+    momentum_init: CovariantMomentumInit
+    jump_operator: FactorizedJumpOperator
+    friction_parameter: Float[Array, ""] | Frozen
+    solver: diffrax.AbstractSolver
+    dt: float = eqx.field(static=True)
+    substeps: int = eqx.field(static=True)
+    temperature: float = eqx.field(static=True)
+    beta: float = eqx.field(static=True)
+    use_boris: bool = eqx.field(static=True)
+    use_jump: bool = eqx.field(static=True)
+    c: float = eqx.field(static=True)
+
+    @property
+    def friction(self) -> Float[Array, ""]:
+        """γ: the constant, or softplus of the learned parameter."""
+        if isinstance(self.friction_parameter, Frozen):
+            return self.friction_parameter.value
+        return jax.nn.softplus(self.friction_parameter)
+
+    @property
+    def frame_time(self) -> float:
+        """Model time of one frame of data."""
+        return self.dt * self.substeps
+
+    def initial_momentum(
+        self, z0: Float[Array, " D"], z_previous: Float[Array, " D"] | None = None
+    ) -> Float[Array, " D"]:
+        """λ²Wz₀, plus, where the frame before is known, the momentum of the geodesic from there.
+
+        That geodesic arrives at z₀ with velocity −log_{z₀}(z₋₁) per frame.
+        """
+        p = self.momentum_init(z0)
+        if z_previous is None:
+            return p
+        velocity = -log_map(z0, z_previous, self.c) / self.frame_time
+        return p + flat(z0, velocity, self.c)
+
+    def rollout(
+        self,
+        z0: Float[Array, " D"],
+        actions: Float[Array, "H A"],
+        w0: Float[Array, " K"],
+        *,
+        key: PRNGKey | None = None,
+        z_previous: Float[Array, " D"] | None = None,
+    ) -> Trajectory:
+        """Roll out one sample under `actions`; batch it with `jax.vmap`.
+
+        **Arguments:**
+
+        - `z0`: initial point. `w0`: its chart weights.
+        - `actions`: one action a frame.
+        - `key`: draws all noise and jumps up front. None, or a temperature of zero, gives the
+            deterministic rollout, in which a jump happens where its probability exceeds one half.
+        - `z_previous`: the point one frame before `z0`, if known; it gives the initial velocity.
+        """
+        folded = FoldedWorldModel(self)
+        horizon, dim = actions.shape[0], z0.shape[-1]
+        cells = self.substeps * noise_cells(self.solver)
+        noise = uniform = None
+        if key is not None and self.temperature != 0:
+            noise_key, jump_key = jr.split(key)
+            noise = jr.normal(noise_key, (horizon, cells, dim), z0.dtype)
+            noise = noise * (self.frame_time / cells) ** 0.5
+            uniform = jr.uniform(jump_key, (horizon,), z0.dtype)
+
+        def frame(carry: tuple, xs: tuple) -> tuple:
+            y, w = carry
+            action, increments, draw = xs
+            y = self._flow(folded, y, action, w, increments)
+            logits, rate = folded.readout(y.z, action, w)
+            jumped = jnp.asarray(False)
+            if self.use_jump:
+                threshold = 0.5 if draw is None else draw
+                jumped = jump_probability(rate, self.frame_time) > threshold
+                y = self._jump(folded, y, w, logits, jumped)
+            phi = folded.phi(y.z, w)
+            w = jax.nn.softmax(logits)
+            return (y, w), Trajectory(y.z, y.p, logits, w, rate, jumped, phi)
+
+        start = PhaseState(z0, self.initial_momentum(z0, z_previous))
+        _, trajectory = jax.lax.scan(frame, (start, w0), (actions, noise, uniform))
+        return trajectory
+
+    def terms(self, folded: FoldedWorldModel, path: PresampledPath | None) -> diffrax.MultiTerm:
+        """The SDE of this model; its `args` are `(action, chart weights)`."""
+
+        def forces(t: Any, z: Any, args: Any) -> Any:
+            del t
+            return folded.forces(z, *args)
+
+        temperature = 0.0 if path is None else self.temperature
+        return diffrax.MultiTerm(
+            LangevinDrift(forces, self.friction, self.beta, self.c),
+            LangevinDiffusion(self.friction, temperature, path, self.c),
+        )
+
+    def _flow(
+        self, folded: FoldedWorldModel, y: PhaseState, action: Array, w: Array, noise: Array | None
+    ) -> PhaseState:
+        path = None
+        if noise is not None:
+            path = PresampledPath.from_increments(0.0, self.frame_time, noise, checked=False)
+        terms = self.terms(folded, path)
+        return integrate(terms, self.solver, 0.0, self.dt, self.substeps, y, (action, w))
+
+    def _jump(
+        self, folded: FoldedWorldModel, y: PhaseState, w: Array, logits: Array, jumped: Array
+    ) -> PhaseState:
+        source, target = jnp.argmax(w), jnp.argmax(logits)
+        moved = apply_jump(lambda z: folded.jump_operator(z, source, target), y, self.c)
+        return jax.tree.map(lambda new, old: jnp.where(jumped, new, old), moved, y)
+
+
+def noise_cells(solver: diffrax.AbstractSolver) -> int:
+    """How many Brownian increments a step of `solver` reads: one for each O of a splitting word."""
+    stages = getattr(solver, "stages", ())
+    return max(1, sum(stage.letter == "O" for stage in stages))
