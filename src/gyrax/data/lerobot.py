@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 
 from gyrax._errors import InputError
 from gyrax.data import lerobot_v21, lerobot_v30
 from gyrax.data.lerobot_columns import ColumnReader
-from gyrax.data.lerobot_files import read_json
+from gyrax.data.lerobot_files import is_there, read_json
 from gyrax.data.schema import (
     NUMERIC_DTYPES,
     REMEDY,
@@ -20,6 +21,7 @@ from gyrax.data.schema import (
     check_totals,
     parse_info,
     show,
+    show_all,
 )
 
 DEFAULT_FOLDER: Path = Path(__file__).parent / "default"
@@ -49,7 +51,7 @@ class LeRobotFolder:
         """Number of frames of all episodes together."""
         return sum(episode.length for episode in self.episodes)
 
-    def read(self, episode: int, keys: Sequence[str]) -> dict[str, np.ndarray]:
+    def read(self, episode: SupportsIndex, keys: Sequence[str]) -> dict[str, np.ndarray]:
         """The columns `keys` of one episode, each (length, width), float32 or int64.
 
         Raises `InputError` for an unknown episode or key and for unusable content: a wrong number
@@ -74,7 +76,7 @@ class LeRobotFolder:
             kind = "no feature" if feature is None else f"only a {feature.dtype} feature"
             raise InputError(
                 f"{self.path}: has {kind} {show(key)}, expected one of its numeric features: "
-                f"{', '.join(numeric)}; choose one of these"
+                f"{show_all(numeric)}; choose one of these"
             )
         return feature
 
@@ -86,9 +88,11 @@ def open_folder(path: str | PathLike[str]) -> LeRobotFolder:
     """
     folder = Path(path)
     info_file = folder / "meta" / "info.json"
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder, expected a LeRobot folder; check the path")
-    if not info_file.is_file():
+    if not is_there(folder, folder=True):
+        raise InputError(
+            f"{folder}: no such folder, or no permission, expected a LeRobot folder; check the path"
+        )
+    if not is_there(info_file, folder=False):
         raise InputError(
             f"{folder}: holds no meta/info.json, expected a LeRobot folder (v3.0 or v2.1); "
             f"give the folder that directly contains meta/ and data/"
@@ -108,7 +112,7 @@ def open_folder(path: str | PathLike[str]) -> LeRobotFolder:
     for episode in episodes:
         rows[episode._file] = rows.get(episode._file, 0) + episode.length
     for file in rows:
-        if not file.is_file():
+        if not is_there(file, folder=False):
             raise InputError(f"{file}: missing, expected a parquet file with episodes; {REMEDY}")
     return LeRobotFolder(
         path=folder,

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot_files import check_columns, parquet_errors
+from gyrax.data.lerobot_files import check_columns, parquet_errors, plain
 from gyrax.data.schema import FLOAT_DTYPES, REMEDY, Episode, Feature, show
 
 INDEX_COLUMNS = ("episode_index", "frame_index")
@@ -111,10 +111,10 @@ def column_values(file: Path, name: str, feature: Feature, column: pa.ChunkedArr
     for size in feature.shape[:levels]:
         if not _is_list(values.type):
             raise InputError(
-                f"{where} is {column.type}, expected {feature.width} values a frame; {REMEDY}"
+                f"{where} is {plain(str(column.type))}, expected {feature.width} values a frame; {REMEDY}"
             )
         _check_nulls(where, values, per_frame)
-        lengths = pc.list_value_length(values).to_numpy(zero_copy_only=False)
+        lengths = pc.call_function("list_value_length", [values]).to_numpy(zero_copy_only=False)
         wrong = np.flatnonzero(lengths != size)
         if wrong.size:
             raise InputError(
@@ -135,7 +135,7 @@ def _to_numpy(where: str, feature: Feature, values: pa.Array) -> np.ndarray:
     )
     if kinds != (floating, not floating):
         raise InputError(
-            f"{where} holds {values.type}, but info.json says {feature.dtype}; {REMEDY}"
+            f"{where} holds {plain(str(values.type))}, but info.json says {feature.dtype}; {REMEDY}"
         )
     if not floating:
         return np.asarray(values.cast(pa.int64()).to_numpy(zero_copy_only=False))

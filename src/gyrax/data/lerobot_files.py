@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gyrax._errors import InputError
-from gyrax.data.schema import REMEDY, show
+from gyrax.data.schema import REMEDY, show, show_all
 
 
 def read_json(file: Path) -> Any:
@@ -23,6 +23,14 @@ def read_json_lines(file: Path) -> Iterator[tuple[str, Any]]:
     for number, line in enumerate(_text(file).split("\n"), start=1):
         if line.strip():
             yield f"line {number}", _decode(file, line, f" in line {number}")
+
+
+def is_there(path: Path, *, folder: bool) -> bool:
+    """Whether this file or folder exists; not so where the system refuses to tell."""
+    try:
+        return path.is_dir() if folder else path.is_file()
+    except OSError:  # no permission, or a name that is too long
+        return False
 
 
 def _text(file: Path) -> str:
@@ -64,11 +72,9 @@ def parquet_errors(file: Path) -> Iterator[None]:
 
 def read_table(file: Path, columns: Sequence[str]) -> pa.Table:
     """These columns of a small parquet file; `InputError` names the columns it has instead."""
-    with parquet_errors(file):
-        # Without mmap nor prefetching, memory holds only the columns asked for.
-        with pq.ParquetFile(file, memory_map=False) as opened:
-            check_columns(file, opened.schema_arrow.names, columns)
-            return opened.read(columns=list(columns))
+    with parquet_errors(file), pq.ParquetFile(file) as opened:
+        check_columns(file, opened.schema_arrow.names, columns)
+        return opened.read(columns=list(columns))
 
 
 def check_columns(file: Path, present: Sequence[str], needed: Sequence[str]) -> None:
@@ -77,15 +83,17 @@ def check_columns(file: Path, present: Sequence[str], needed: Sequence[str]) -> 
         if present.count(column) > 1:
             raise InputError(f"{file}: has several columns {show(column)}, expected one; {REMEDY}")
         if column not in present:
-            listed = ", ".join(name for name in present if not name.startswith("stats/"))
-            listed = listed if len(listed) <= 400 else listed[:397] + "..."
-            raise InputError(
-                f"{file}: has no column {show(column)}, only {listed or 'no columns'}; {REMEDY}"
-            )
+            listed = show_all(name for name in present if not name.startswith("stats/"))
+            raise InputError(f"{file}: has no column {show(column)}, only {listed}; {REMEDY}")
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of an error's text, kept short."""
+    """The first line of an error's text, without the bytes of the broken file that it may quote."""
     lines = str(error).strip().splitlines()
-    text = lines[0] if lines else type(error).__name__
+    return plain(lines[0] if lines else type(error).__name__)
+
+
+def plain(text: str) -> str:
+    """`text` made printable and short."""
+    text = "".join(char if char.isprintable() else "?" for char in text)
     return text if len(text) <= 160 else text[:157] + "..."

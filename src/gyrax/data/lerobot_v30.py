@@ -86,10 +86,11 @@ def _episode(
         for name in COLUMNS
         if name != "tasks"
     }
+    expect_count(file, f"length of episode {number}", row["length"], least=1)
     for name, expected in (
         ("episode_index", number),
         ("dataset_from_index", next_row),
-        ("dataset_to_index", next_row + max(count["length"], 1)),
+        ("dataset_to_index", next_row + count["length"]),
     ):
         if count[name] != expected:
             raise InputError(
@@ -99,6 +100,11 @@ def _episode(
     path = fill_template(
         info, chunk_index=count["data/chunk_index"], file_index=count["data/file_index"]
     )
+    if path in first_rows and path != next(reversed(first_rows)):
+        raise InputError(
+            f"{file}: episode {number} is in {path.name}, which other files' episodes follow, "
+            f"expected files in the order of the episodes; {REMEDY}"
+        )
     return Episode(
         index=number,
         length=count["length"],

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from string import Formatter
@@ -51,7 +51,6 @@ class Info:
     """The checked content of `meta/info.json` that reading needs."""
 
     file: Path
-    version: str
     robot: str | None
     fps: float
     features: dict[str, Feature]
@@ -77,7 +76,6 @@ def parse_info(file: Path, raw: Any) -> Info:
     features = expect_object(file, "features", fields.get("features"))
     return Info(
         file=file,
-        version=str(fields.get("codebase_version")),
         robot=robot,
         fps=float(fps),
         features={name: _feature(file, name, value) for name, value in features.items()},
@@ -137,8 +135,10 @@ def fill_template(info: Info, **values: int) -> Path:
     if needed not in found:
         raise InputError(f"{what}, expected it to hold {{{needed}}}; {REMEDY}")
     relative = PurePosixPath(template.format(**values))
+    # Backslashes and colons lead out of the folder on Windows.
+    outside = relative.is_absolute() or ".." in relative.parts or set(str(relative)) & set("\\:")
     # Symbolic links are left alone: the cache of the Hugging Face hub is made of them.
-    if relative.is_absolute() or ".." in relative.parts or set(str(relative)) & set("\\\0:"):
+    if outside or not template.isprintable():
         raise InputError(f"{what}, expected a path that stays inside the folder; {REMEDY}")
     return info.file.parent.parent / relative
 
@@ -184,6 +184,12 @@ def expect_texts(file: Path, where: str, raw: Any) -> tuple[str, ...]:
     if not isinstance(raw, list) or not all(isinstance(text, str) for text in raw):
         raise InputError(f"{file}: {where} is {show(raw)}, expected a list of texts; {REMEDY}")
     return tuple(raw)
+
+
+def show_all(names: Iterable[str]) -> str:
+    """These names on one line, for an error message."""
+    text = ", ".join(repr(name) for name in names) or "none"
+    return text if len(text) <= 400 else text[:397] + "..."
 
 
 def show(value: Any) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gyrax._errors import InputError
-from gyrax.data.schema import Feature, show
+from gyrax.data.schema import Feature, show, show_all
 from gyrax.data.writer_stats import as_lists, combined_statistics, episode_statistics
 from gyrax.data.writer_tables import (
     DATA_PATH,
@@ -38,7 +38,7 @@ def write_folder(
     path: str | PathLike[str],
     *,
     robot: str | None,
-    fps: float,
+    fps: float | int,
     features: Mapping[str, Feature],
     episodes: Iterable[tuple[Mapping[str, np.ndarray], str]],
 ) -> None:
@@ -48,13 +48,13 @@ def write_folder(
     The folder appears at `path` only once it is complete. Raises `InputError` where `path` is
     taken, or an episode does not fit the features.
     """
-    target = Path(path)
-    _check_free(target)
+    target = Path(path).absolute()
     _check_features(target, fps, features)
-    partial = target.absolute().with_name(f".{target.absolute().name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
+        _check_free(target)
         partial.mkdir(parents=True)
-        _FolderWriter(partial, fps, features).write(episodes, robot)
+        _FolderWriter(target, partial, fps, features).write(episodes, robot)
         _check_free(target)
         os.replace(partial, target)
     except OSError as error:
@@ -74,7 +74,7 @@ def _check_free(target: Path) -> None:
         )
 
 
-def _check_features(target: Path, fps: float, features: Mapping[str, Feature]) -> None:
+def _check_features(target: Path, fps: float | int, features: Mapping[str, Feature]) -> None:
     if not 0 < fps <= 1e6:
         raise InputError(f"{target}: fps is {fps}, expected a number above 0; give one")
     if not features:
@@ -95,7 +95,11 @@ def _check_features(target: Path, fps: float, features: Mapping[str, Feature]) -
 class _FolderWriter:
     """Writes one row group an episode, so that reading one never decodes another."""
 
-    def __init__(self, folder: Path, fps: float, features: Mapping[str, Feature]):
+    def __init__(
+        self, target: Path, folder: Path, fps: float | int, features: Mapping[str, Feature]
+    ):
+        """Writes into `folder`; error messages name `target`, where it will be in the end."""
+        self.target = target
         self.folder = folder
         self.fps = fps
         self.own = dict(features)
@@ -121,7 +125,7 @@ class _FolderWriter:
         finally:
             _close(writer, sink)
         if not self.rows:
-            raise InputError(f"{self.folder}: no episodes to write, expected at least one; add one")
+            raise InputError(f"{self.target}: no episodes to write, expected at least one; add one")
         self._write_meta(robot)
 
     def _next_file(self) -> tuple[pa.OSFile, pq.ParquetWriter]:
@@ -131,15 +135,11 @@ class _FolderWriter:
         file.parent.mkdir(parents=True, exist_ok=True)
         sink = pa.OSFile(str(file), "wb")
         # Byte-stream-split gathers the bytes of like weight, which makes smooth floats compress.
-        leaves = float_leaves(self.features)
-        writer = pq.ParquetWriter(
-            sink,
-            self.schema,
-            use_dictionary=[name for name in self.schema.names if name.endswith("index")],
-            use_byte_stream_split=leaves,  # type: ignore[arg-type]
-            **_COMPRESSION,
-        )
-        return sink, writer
+        encodings: dict[str, Any] = {
+            "use_dictionary": [name for name, f in self.features.items() if f.dtype == "int64"],
+            "use_byte_stream_split": float_leaves(self.features),
+        }
+        return sink, pq.ParquetWriter(sink, self.schema, **encodings, **_COMPRESSION)
 
     def _episode(self, columns: Mapping[str, np.ndarray], task: str) -> pa.Table:
         """The table of the next episode, after noting where it goes and its statistics."""
@@ -170,27 +170,23 @@ class _FolderWriter:
         return data_table(self.schema, values)
 
     def _checked(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        where = f"{self.folder.name}: episode {len(self.rows)}"
+        """The columns in the dtypes of the features; `InputError` where they do not fit."""
+        where = f"{self.target}: episode {len(self.rows)}"
         if set(columns) != set(self.own):
             raise InputError(
-                f"{where} has the columns {', '.join(sorted(columns))}, expected "
-                f"{', '.join(sorted(self.own))}; make features and columns agree"
+                f"{where} has the columns {show_all(sorted(columns))}, expected "
+                f"{show_all(sorted(self.own))}; make features and columns agree"
             )
-        lengths = {len(columns[name]) for name in self.own}
-        if len(lengths) != 1 or lengths == {0}:
+        values = {
+            name: _fitting(f"{where}, column {show(name)}", feature, np.asarray(columns[name]))
+            for name, feature in self.own.items()
+        }
+        lengths = sorted({len(array) for array in values.values()})
+        if len(lengths) != 1 or lengths == [0]:
             raise InputError(
-                f"{where} has columns of {show(sorted(lengths))} frames, expected the same number, "
-                f"at least one, for all; cut them to one length"
+                f"{where} has columns of {show(lengths)} frames, expected one number of at least 1 "
+                f"for all; cut them to one length"
             )
-        values = {}
-        for name, feature in self.own.items():
-            array = np.asarray(columns[name], dtype=feature.dtype)
-            if array.shape[1:] != feature.shape or not np.isfinite(array).all():
-                raise InputError(
-                    f"{where}, column {show(name)}: shape {array.shape} or a non-finite value, "
-                    f"expected finite values of shape (length, {feature.width}); repair it"
-                )
-            values[name] = array
         return values
 
     def _write_meta(self, robot: str | None) -> None:
@@ -216,6 +212,24 @@ class _FolderWriter:
         for name, content in (("info", info), ("stats", combined)):
             text = json.dumps(content, indent=4, ensure_ascii=False)
             (self.folder / f"meta/{name}.json").write_text(text, encoding="utf-8")
+
+
+def _fitting(where: str, feature: Feature, array: np.ndarray) -> np.ndarray:
+    """`array` in the dtype of `feature`, of which it must have the kind and the shape."""
+    if array.shape[1:] != feature.shape or array.ndim == 0:
+        raise InputError(
+            f"{where} has shape {array.shape}, expected (length, {feature.width}); reshape it"
+        )
+    if not np.can_cast(array.dtype, feature.dtype, casting="same_kind"):
+        raise InputError(f"{where} is {array.dtype}, expected {feature.dtype}; convert it")
+    with np.errstate(over="ignore"):
+        array = array.astype(feature.dtype)
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if bad.size:
+        raise InputError(
+            f"{where} is not finite at frame {bad[0]}, expected finite numbers; repair it"
+        )
+    return array
 
 
 def _close(writer: pq.ParquetWriter | None, sink: pa.OSFile | None) -> None:

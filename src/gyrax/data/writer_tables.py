@@ -120,7 +120,7 @@ def episodes_table(
 def info_json(
     *,
     robot: str | None,
-    fps: float,
+    fps: float | int,
     features: Mapping[str, Feature],
     episodes: int,
     frames: int,

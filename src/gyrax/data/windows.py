@@ -1,0 +1,76 @@
+"""Episodes into splits, and splits into windows, by integer frame numbers alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gyrax._errors import InputError
+from gyrax.data.frames import Frames
+
+SPLITS = ("train", "val", "test")
+HELD_OUT = 0.1
+SPLIT_SEED = 0
+
+
+def split_episodes(count: int) -> dict[str, np.ndarray]:
+    """80 % of the episodes to train on, 10 % to choose by, 10 % to report: the same for every run.
+
+    Raises `InputError` for fewer than three episodes.
+    """
+    if count < 3:
+        raise InputError(
+            f"the data set has {count} episodes; a split into training, validation and test "
+            "episodes needs at least 3."
+        )
+    order = np.random.default_rng(SPLIT_SEED).permutation(count)
+    held = max(1, round(HELD_OUT * count))
+    parts = np.split(order, [count - 2 * held, count - held])
+    return {name: np.sort(part) for name, part in zip(SPLITS, parts, strict=True)}
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of `context + horizon` consecutive frames that never cross an episode.
+
+    **Fields:** `index`, frame numbers, `(windows, context + horizon)`; `mask`, `(windows, horizon)`,
+    zero where a window goes past the end of its episode (there the last frame is repeated);
+    `episode`, `(windows,)`.
+    """
+
+    index: np.ndarray
+    mask: np.ndarray
+    episode: np.ndarray
+    context: int
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def make_windows(
+    frames: Frames, episodes: np.ndarray, context: int, horizon: int, *, padded: bool
+) -> Windows:
+    """Every window of the given episodes; with `padded`, also those that run out of data.
+
+    Raises `InputError` for an episode that is shorter than one window.
+    """
+    length = context + horizon
+    index, mask, owner = [], [], []
+    for e in episodes:
+        begin, end = int(frames.offsets[e]), int(frames.offsets[e + 1])
+        if end - begin < length:
+            raise InputError(
+                f"{frames.source}: episode {e} has {end - begin} frames, a window needs {length} "
+                f"({context} of context and {horizon} to predict); use a smaller --sequence-length "
+                "or leave the episode out."
+            )
+        last = end - context - 1 if padded else end - length
+        rows = np.arange(begin, last + 1)[:, None] + np.arange(length)
+        index.append(np.minimum(rows, end - 1))
+        mask.append(rows[:, context:] < end)
+        owner.append(np.full(len(rows), e))
+    return Windows(
+        np.concatenate(index).astype(np.int32),
+        np.concatenate(mask).astype(np.float32),
+        np.concatenate(owner),
+        context,
+    )
