@@ -138,7 +138,7 @@ def world_model_from_arrays(
         curl,
         chart_target,
         jump_rate,
-        CovariantMomentumInit(read.spectral("momentum_init.net"), 1.0),
+        CovariantMomentumInit(read.spectral("momentum_init.net"), False, 1.0),
         FactorizedJumpOperator(
             read("jump_operator.chart_centers", 2), read("jump_operator.rotations", 3)
         ),

@@ -18,13 +18,21 @@ def integrate(
     y0: PhaseState,
     args: Any = None,
 ) -> PhaseState:
-    """The state after `steps` steps of size `dt` from `t0`: `diffeqsolve` without its machinery."""
+    """The state after `steps` steps of size `dt` from `t0`: `diffeqsolve` without its machinery.
+
+    Differentiable in reverse mode. **Raises:** `ValueError` where `steps` is not positive.
+    """
+    if steps < 1:
+        raise ValueError(f"steps is {steps}; it must be at least 1.")
     state = solver.init(terms, t0, t0 + dt, y0, args)
 
     def step(carry: tuple, index: Any) -> tuple:
         y, state = carry
-        begin = t0 + index * dt
-        y, _, _, state, _ = solver.step(terms, begin, begin + dt, y, args, state, False)
+        # The end of a step is the beginning of the next one to the last bit: a Brownian path moves
+        # by the square root of any gap between them.
+        y, _, _, state, _ = solver.step(
+            terms, t0 + index * dt, t0 + (index + 1) * dt, y, args, state, False
+        )
         return (y, state), None
 
     if steps == 1:

@@ -6,17 +6,21 @@ time is one step in all, shared equally among its occurrences.
 
 from dataclasses import dataclass
 
+from gyrax._errors import InputError
+
 LETTERS = "ABO"
 
 
 @dataclass(frozen=True)
 class Stage:
     """One flow of a step: its `letter`, and, as fractions of the step, its `duration`, its `start`
-    on its own letter's clock, and the `clock` of the position (the share of A already made)."""
+    and `stop` on its own letter's clock, and the `clock` of the position (the share of A already
+    made)."""
 
     letter: str
     duration: float
     start: float
+    stop: float
     clock: float
 
 
@@ -28,25 +32,25 @@ def is_word(text: str) -> bool:
 def parse_word(word: str) -> tuple[Stage, ...]:
     """The stages of a splitting word.
 
-    **Raises:** `ValueError` where the word is empty, has other letters than A, B, O, or lacks A or B
-    (without either of which it is not a splitting of the Langevin equation).
+    **Raises:** `InputError` (a `ValueError`) where the word is empty, has other letters than A, B, O,
+    or lacks A or B (without either of which it is not a splitting of the Langevin equation).
     """
     remedy = 'write a word over A (geodesic), B (kick), O (thermostat), such as "BAOAB"'
-    if not isinstance(word, str) or not word:
-        raise ValueError(f"splitting word {word!r} is empty; {remedy}.")
+    if not word:
+        raise InputError(f"splitting word {word!r} is empty; {remedy}.")
     if not is_word(word):
         stray = "".join(sorted(set(word.upper()) - set(LETTERS)))
-        raise ValueError(f"splitting word {word!r} has the stray letters {stray!r}; {remedy}.")
+        raise InputError(f"splitting word {word!r} has the stray letters {stray!r}; {remedy}.")
     letters = word.upper()
     for needed in "AB":
         if needed not in letters:
-            raise ValueError(f"splitting word {word!r} has no {needed}; {remedy}.")
+            raise InputError(f"splitting word {word!r} has no {needed}; {remedy}.")
     done = dict.fromkeys(LETTERS, 0)
     stages = []
     for letter in letters:
         count = letters.count(letter)
-        clock = done["A"] / letters.count("A")
-        stages.append(Stage(letter, 1.0 / count, done[letter] / count, clock))
+        start, stop = done[letter] / count, (done[letter] + 1) / count
+        stages.append(Stage(letter, 1.0 / count, start, stop, done["A"] / letters.count("A")))
         done[letter] += 1
     return tuple(stages)
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import diffrax
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -53,13 +54,15 @@ def kinetic_energy(z: Point, p: Covector, c: Scalar = 1.0) -> Batched:
 class LangevinDrift(diffrax.AbstractTerm):
     """The dt part of the Langevin equation; built by [`langevin_terms`][].
 
-    **Fields:** `forces(t, z, args) -> Forces`; friction γ ≥ 0; field strength β; curvature c > 0.
+    **Fields:** `forces(t, z, args) -> Forces`; friction γ ≥ 0; coupling β of the field; curvature
+    c > 0; `checked`, whether our solvers look at the initial state, the first step and the path.
     """
 
     forces: Callback
     friction: Scalar
     beta: Scalar
     c: Scalar
+    checked: bool = eqx.field(static=True, default=False)
 
     def vf(self, t: Any, y: PhaseState, args: Any) -> PhaseState:
         """The full coordinate drift, so that every diffrax solver integrates the same equation."""
@@ -68,7 +71,7 @@ class LangevinDrift(diffrax.AbstractTerm):
         dp = -kick + self.c * jnp.sum(y.p**2) / scale * y.z - self.friction * y.p
         if field is not None:
             dp = dp + self.beta / scale**2 * (field @ y.p)
-        return PhaseState(y.p / scale**2, dp)
+        return PhaseState(_like(y.z, y.p / scale**2), _like(y.p, dp))
 
     def contr(self, t0: Any, t1: Any, **kwargs: Any) -> Any:
         """The elapsed time."""
@@ -77,7 +80,7 @@ class LangevinDrift(diffrax.AbstractTerm):
 
     def prod(self, vf: PhaseState, control: Any) -> PhaseState:
         """Drift times time."""
-        return PhaseState(vf.z * control, vf.p * control)
+        return PhaseState(vf.z * _like(vf.z, control), vf.p * _like(vf.p, control))
 
 
 class LangevinDiffusion(diffrax.AbstractTerm):
@@ -94,16 +97,35 @@ class LangevinDiffusion(diffrax.AbstractTerm):
     def vf(self, t: Any, y: PhaseState, args: Any) -> Float[Array, " D"]:
         """The diagonal coefficient sqrt(2γT) λ(z) of the noise in p."""
         del t, args
-        strength = safe_sqrt(jnp.asarray(2.0 * self.friction * self.temperature, y.z.dtype))
-        return jnp.broadcast_to(strength * conformal_factor(y.z, self.c), y.p.shape)
+        strength = safe_sqrt(_like(y.p, 2.0 * self.friction * self.temperature))
+        scale = _like(y.p, conformal_factor(y.z, self.c))
+        return jnp.broadcast_to(strength * scale, y.p.shape)
 
     def contr(self, t0: Any, t1: Any, **kwargs: Any) -> Any:
         """The Brownian increment over [t0, t1]."""
-        return jnp.zeros(()) if self.path is None else self.path.evaluate(t0, t1, **kwargs)
+        if self.path is None:
+            return jnp.zeros(())
+        return self.path.evaluate(_within(self.path, t0), _within(self.path, t1), **kwargs)
 
     def prod(self, vf: Float[Array, " D"], control: Any) -> PhaseState:
         """Noise moves the momentum only."""
-        return PhaseState(jnp.zeros_like(vf), vf * jnp.asarray(control, vf.dtype))
+        return PhaseState(jnp.zeros_like(vf), vf * _like(vf, control))
+
+
+def _like(x: Array, value: Any) -> Array:
+    """`value` in the dtype of `x`: neither times nor coefficients decide the precision of a state."""
+    return jnp.asarray(value, x.dtype)
+
+
+def _within(path: Any, t: Any) -> Any:
+    """`t`, pulled back to the end of `path` where only the rounding of t0 + k·dt has passed it."""
+    begin, end = getattr(path, "t0", None), getattr(path, "t1", None)
+    if begin is None or end is None:
+        return t
+    t = jnp.asarray(t, jnp.result_type(t, float))
+    slack = 16 * jnp.finfo(t.dtype).eps * jnp.maximum(jnp.abs(begin), jnp.abs(end))
+    near = (t >= begin - slack) & (t <= end + slack)
+    return jnp.where(near, jnp.clip(t, begin, end), t)
 
 
 def _concrete(x: Any) -> float | None:
@@ -120,6 +142,7 @@ def langevin_terms(
     field: Callback | None = None,
     beta: Scalar = 1.0,
     c: Scalar = 1.0,
+    checked: bool = True,
 ) -> diffrax.MultiTerm:
     """The Langevin SDE on the ball as `MultiTerm(LangevinDrift, LangevinDiffusion)`.
 
@@ -134,6 +157,9 @@ def langevin_terms(
     - `field(t, z, args)`: an antisymmetric field strength F, shape `(D, D)`.
     - `beta`: coupling β of the field.
     - `c`: the ball has curvature −c.
+    - `checked`: whether our solvers refuse, at the start of a solve, a state that is not finite or
+        not in the ball, an empty step, and a path too coarse or too short for it. Under jit that is
+        one `eqx.error_if` a solve; `False` leaves it out.
 
     **Raises:** `ValueError` for a negative friction, temperature or curvature, and for noise
     (γT > 0) without a path.
@@ -158,5 +184,6 @@ def langevin_terms(
         return Forces(kick, None if field is None else field(t, z, args))
 
     return diffrax.MultiTerm(
-        LangevinDrift(forces, friction, beta, c), LangevinDiffusion(friction, temperature, path, c)
+        LangevinDrift(forces, friction, beta, c, checked),
+        LangevinDiffusion(friction, temperature, path, c),
     )

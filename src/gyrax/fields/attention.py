@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax._types import Point, PRNGKey
-from gyrax.fields.linear import kaiming_uniform
+from gyrax.fields.initial import kaiming_uniform, normal
 from gyrax.fields.tokenizers import ActionTokenizer, ChartTokenizer
 from gyrax.geometry import conformal_factor
 
@@ -106,13 +106,13 @@ class CovariantAttention(eqx.Module):
         square = (width, width)
         return cls(
             ChristoffelQuery(
-                kaiming_uniform(square, key=q),
-                kaiming_uniform((width, dim), key=z),
-                0.02 * jr.normal(g, (width, dim, dim)),
+                kaiming_uniform(q, square),
+                kaiming_uniform(z, (width, dim)),
+                normal(g, (width, dim, dim), 0.02),
             ),
-            kaiming_uniform(square, key=k),
-            kaiming_uniform(square, key=v),
-            kaiming_uniform(square, key=o),
+            kaiming_uniform(k, square),
+            kaiming_uniform(v, square),
+            kaiming_uniform(o, square),
         )
 
     def fold(

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from gyrax._types import Point, PRNGKey
 from gyrax.fields.attention import fold_quadratic, quadratic_features
+from gyrax.fields.initial import normal
 from gyrax.fields.linear import SpectralLinear
 from gyrax.fields.tokenizers import ActionTokenizer
 from gyrax.geometry import distance, project, temperature
@@ -49,7 +50,7 @@ class CovariantChartTarget(eqx.Module):
         charts, dim = centers.shape
         return cls(
             centers,
-            0.02 * jr.normal(gamma, (charts, dim, dim)),
+            normal(gamma, (charts, dim, dim), 0.02),
             actions,
             SpectralLinear.create(charts, actions.weight.shape[1], key=head),
             c,

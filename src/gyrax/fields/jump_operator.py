@@ -2,11 +2,11 @@
 
 import equinox as eqx
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from gyrax._types import Point, PRNGKey
+from gyrax.fields.initial import normal
 from gyrax.fields.linear import Frozen
 from gyrax.geometry import mobius_add, project
 
@@ -42,9 +42,7 @@ class FactorizedJumpOperator(eqx.Module):
     generator: Float[Array, "K pairs"]
     c: float = eqx.field(static=True)
 
-    def __init__(
-        self, center: Float[Array, "K D"], base: Float[Array, "K D D"], *, c: float = 1.0
-    ):
+    def __init__(self, center: Float[Array, "K D"], base: Float[Array, "K D D"], *, c: float = 1.0):
         """Rotations that start at the orthogonal matrices `base`."""
         charts, dim = center.shape
         self.center = center
@@ -59,7 +57,7 @@ class FactorizedJumpOperator(eqx.Module):
         """Rotations near the identity at the given centres."""
         charts, dim = centers.shape
         operator = cls(centers, jnp.broadcast_to(jnp.eye(dim), (charts, dim, dim)), c=c)
-        small = 0.01 * jr.normal(key, operator.generator.shape)
+        small = normal(key, operator.generator.shape, 0.01)
         return eqx.tree_at(lambda op: op.generator, operator, small)
 
     @property

@@ -5,10 +5,11 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax._types import PRNGKey
+from gyrax.fields.initial import kaiming_uniform
 
 
 class Frozen(eqx.Module):
@@ -20,14 +21,6 @@ class Frozen(eqx.Module):
 def is_frozen(node: object) -> bool:
     """Whether a node of a pytree is a [`Frozen`][] array."""
     return isinstance(node, Frozen)
-
-
-def kaiming_uniform(
-    shape: tuple[int, ...], *, key: PRNGKey, dtype: jnp.dtype | None = None
-) -> Float[Array, "*stack out in"]:
-    """Uniform on ±1/√(fan in), the last axis being the fan in (He et al. 2015 with a = √5)."""
-    bound = shape[-1] ** -0.5
-    return jr.uniform(key, shape, dtype or jnp.result_type(float), minval=-bound, maxval=bound)
 
 
 class SpectralLinear(eqx.Module):
@@ -47,12 +40,13 @@ class SpectralLinear(eqx.Module):
     def __init__(self, weight: Float[Array, "*stack out in"]):
         """Wrap a raw weight; `u` starts at its exact singular vector."""
         self.weight = weight
-        self.u = Frozen(jnp.linalg.svd(weight, full_matrices=False)[0][..., :, 0])
+        left = np.linalg.svd(np.asarray(weight), full_matrices=False)[0]
+        self.u = Frozen(jnp.asarray(left[..., :, 0]))
 
     @classmethod
     def create(cls, *shape: int, key: PRNGKey) -> "SpectralLinear":
         """A layer of weight shape `(*stack, out, in)`, drawn Kaiming-uniformly."""
-        return cls(kaiming_uniform(shape, key=key))
+        return cls(kaiming_uniform(key, shape))
 
     @property
     def matrix(self) -> Float[Array, "*stack out in"]:

@@ -5,23 +5,31 @@ from jaxtyping import Array, Float
 
 from gyrax._types import Point, PRNGKey
 from gyrax.fields.linear import SpectralLinear
-from gyrax.geometry import flat
+from gyrax.geometry import conformal_factor, flat
 
 
 class CovariantMomentumInit(eqx.Module):
     """p₀ = λ(z₀)² W z₀: the covector of the velocity W z₀.
 
+    With `orthonormal`, p₀ = λ(z₀) W z₀, whose metric norm ‖Wz₀‖ does not grow towards the boundary.
+
     Source: specification, *CovariantMomentumInit*.
     """
 
     linear: SpectralLinear
+    orthonormal: bool = eqx.field(static=True)
     c: float = eqx.field(static=True)
 
     @classmethod
-    def create(cls, dim: int, *, c: float, key: PRNGKey) -> "CovariantMomentumInit":
+    def create(
+        cls, dim: int, *, orthonormal: bool, c: float, key: PRNGKey
+    ) -> "CovariantMomentumInit":
         """A map of `dim` coordinates."""
-        return cls(SpectralLinear.create(dim, dim, key=key), c)
+        return cls(SpectralLinear.create(dim, dim, key=key), orthonormal, c)
 
     def __call__(self, z: Point) -> Float[Array, " D"]:
         """The initial momentum at one point."""
-        return flat(z, self.linear(z), self.c)
+        velocity = self.linear(z)
+        if self.orthonormal:
+            return conformal_factor(z, self.c) * velocity
+        return flat(z, velocity, self.c)

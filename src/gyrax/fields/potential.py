@@ -94,9 +94,7 @@ class CovariantPotential(eqx.Module):
         folded = []
         for attention, force, value in pairs:
             head = jnp.concatenate([force.matrix, value.matrix])
-            folded.append(
-                attention.fold(self.embed.matrix, head, charts=self.charts, c=self.c)
-            )
+            folded.append(attention.fold(self.embed.matrix, head, charts=self.charts, c=self.c))
         return stack_heads(folded, 0, self.charts.embedding.shape[0])
 
     def read(

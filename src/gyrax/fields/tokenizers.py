@@ -11,6 +11,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from gyrax._types import Point, PRNGKey
+from gyrax.fields.initial import normal
 from gyrax.geometry import conformal_factor, project
 
 
@@ -27,9 +28,7 @@ class ActionTokenizer(eqx.Module):
     def create(cls, actions: int, width: int, *, scale: float, key: PRNGKey) -> "ActionTokenizer":
         """Embeddings drawn from a normal of standard deviation `scale`."""
         first, second = jr.split(key)
-        return cls(
-            scale * jr.normal(first, (actions, width)), scale * jr.normal(second, (actions, width))
-        )
+        return cls(normal(first, (actions, width), scale), normal(second, (actions, width), scale))
 
     def __call__(
         self, action: Float[Array, " A"], z: Point
@@ -63,7 +62,7 @@ class ChartTokenizer(eqx.Module):
         key: PRNGKey,
     ) -> "ChartTokenizer":
         """Embeddings drawn from a normal of standard deviation `scale`, at the given centres."""
-        return cls(scale * jr.normal(key, (centers.shape[0], width)), centers, gated, c)
+        return cls(normal(key, (centers.shape[0], width), scale), centers, gated, c)
 
     @property
     def points(self) -> Float[Array, "K D"]:

@@ -15,7 +15,7 @@ Source: A. Ungar, *Analytic Hyperbolic Geometry*; Ganea et al. 2018, *Hyperbolic
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gyrax._types import Batched, Covector, Point, Tangent
+from gyrax._types import Batched, Covector, Point, Scalar, Tangent
 from gyrax.geometry.safe import asinhc, eps, safe_norm, sech2, tanhc
 
 
@@ -23,48 +23,48 @@ def _dot(x: Array, y: Array) -> Array:
     return jnp.sum(x * y, axis=-1, keepdims=True)
 
 
-def _gap(z: Array, c: float | Array) -> Array:
+def _gap(z: Array, c: Scalar) -> Array:
     """1 − c‖z‖², kept positive for a point that rounding has put on the boundary."""
     return jnp.maximum(1.0 - c * _dot(z, z), eps(z))
 
 
-def conformal_factor(z: Point, c: float | Array = 1.0) -> Batched:
+def conformal_factor(z: Point, c: Scalar = 1.0) -> Batched:
     """λ(z) = 2/(1 − c‖z‖²), without a trailing axis."""
     return (2.0 / _gap(z, c))[..., 0]
 
 
-def metric(z: Point, c: float | Array = 1.0) -> Float[Array, "*batch D D"]:
+def metric(z: Point, c: Scalar = 1.0) -> Float[Array, "*batch D D"]:
     """The metric tensor G(z) = λ² I."""
     return (conformal_factor(z, c) ** 2)[..., None, None] * jnp.eye(z.shape[-1], dtype=z.dtype)
 
 
-def inverse_metric(z: Point, c: float | Array = 1.0) -> Float[Array, "*batch D D"]:
+def inverse_metric(z: Point, c: Scalar = 1.0) -> Float[Array, "*batch D D"]:
     """The inverse metric tensor G⁻¹(z) = λ⁻² I."""
     return (conformal_factor(z, c) ** -2)[..., None, None] * jnp.eye(z.shape[-1], dtype=z.dtype)
 
 
-def temperature(z: Point, d_k: int, c: float | Array = 1.0) -> Batched:
+def temperature(z: Point, d_k: int, c: Scalar = 1.0) -> Batched:
     """Conformal attention temperature τ(z) = sqrt(d_k)/λ(z) (specification, *Geometry*)."""
     return d_k**0.5 / conformal_factor(z, c)
 
 
-def flat(z: Point, v: Tangent, c: float | Array = 1.0) -> Covector:
+def flat(z: Point, v: Tangent, c: Scalar = 1.0) -> Covector:
     """Lower the index of a tangent vector at `z`: p = λ² v."""
     return conformal_factor(z, c)[..., None] ** 2 * v
 
 
-def sharp(z: Point, p: Covector, c: float | Array = 1.0) -> Tangent:
+def sharp(z: Point, p: Covector, c: Scalar = 1.0) -> Tangent:
     """Raise the index of a covector at `z`: v = λ⁻² p."""
     return p / conformal_factor(z, c)[..., None] ** 2
 
 
-def christoffel(z: Point, v: Tangent, c: float | Array = 1.0) -> Tangent:
+def christoffel(z: Point, v: Tangent, c: Scalar = 1.0) -> Tangent:
     """Contraction Γᵏᵢⱼ vⁱ vʲ = cλ(2⟨z,v⟩v − ‖v‖²z), in O(D); geodesics obey z̈ = −Γ(ż, ż)."""
     scale = c * conformal_factor(z, c)[..., None]
     return scale * (2.0 * _dot(z, v) * v - _dot(v, v) * z)
 
 
-def project(z: Point, c: float | Array = 1.0) -> Point:
+def project(z: Point, c: Scalar = 1.0) -> Point:
     """Pull `z` back inside the ball, to the largest radius that its dtype can hold.
 
     That is (1 − 8 eps)/√c: a distance from the origin of 34 in float64 and 14 in float32.
@@ -75,19 +75,19 @@ def project(z: Point, c: float | Array = 1.0) -> Point:
     return jnp.where(outside, z * (limit / jnp.where(outside, radius, 1.0)), z)
 
 
-def mobius_add(x: Point, y: Point, c: float | Array = 1.0) -> Point:
+def mobius_add(x: Point, y: Point, c: Scalar = 1.0) -> Point:
     """Möbius addition x ⊕ y, the left translation of `y` by `x`."""
     return _mobius_add(x, y, _gap(y, c), c)
 
 
-def _mobius_add(x: Array, y: Array, gap_y: Array, c: float | Array) -> Array:
+def _mobius_add(x: Array, y: Array, gap_y: Array, c: Scalar) -> Array:
     s = x + y
     s2 = c * _dot(s, s)
     gap_x = _gap(x, c)
     return (s2 * x + gap_x * s) / (s2 + gap_x * gap_y)
 
 
-def gyration(u: Point, v: Point, w: Tangent, c: float | Array = 1.0) -> Tangent:
+def gyration(u: Point, v: Point, w: Tangent, c: Scalar = 1.0) -> Tangent:
     """Gyration gyr[u, v]w: the rotation, in the plane of `u` and `v`, by which ⊕ fails to associate.
 
     With Ω w = u⟨v,w⟩ − v⟨u,w⟩ and α = 1 + c⟨u,v⟩ it is 1 + 2c(αΩ + cΩ²)/(α² + c²|u∧v|²).
@@ -95,7 +95,7 @@ def gyration(u: Point, v: Point, w: Tangent, c: float | Array = 1.0) -> Tangent:
     return _gyration(u, v, w, _gap(v, c), c)
 
 
-def _gyration(u: Array, v: Array, w: Array, gap_v: Array, c: float | Array) -> Array:
+def _gyration(u: Array, v: Array, w: Array, gap_v: Array, c: Scalar) -> Array:
     s = u + v
     s2 = c * _dot(s, s)
     gap_u = _gap(u, c)
@@ -108,7 +108,7 @@ def _gyration(u: Array, v: Array, w: Array, gap_v: Array, c: float | Array) -> A
     return w + 2.0 * c * (alpha * first + c * wedge(first)) / (s2 + gap_u * gap_v)
 
 
-def distance(x: Point, y: Point, c: float | Array = 1.0) -> Batched:
+def distance(x: Point, y: Point, c: Scalar = 1.0) -> Batched:
     """Geodesic distance, in the arsinh form, which does not saturate; smooth away from x = y.
 
     d = (2/√c) arsinh(√c‖x − y‖ / sqrt((1 − c‖x‖²)(1 − c‖y‖²))). Its gradient at x = y is zero.
@@ -118,13 +118,13 @@ def distance(x: Point, y: Point, c: float | Array = 1.0) -> Batched:
     return 2.0 / root * jnp.arcsinh(root * safe_norm(x - y) / jnp.sqrt(product))
 
 
-def exp_map(z: Point, v: Tangent, c: float | Array = 1.0) -> Point:
+def exp_map(z: Point, v: Tangent, c: Scalar = 1.0) -> Point:
     """exp_z(v): the point reached from `z` along the geodesic of initial velocity `v` in unit time."""
     y, _ = _translation(z, v, c)
     return project(y, c)
 
 
-def _translation(z: Array, v: Array, c: float | Array) -> tuple[Array, tuple[Array, Array]]:
+def _translation(z: Array, v: Array, c: Scalar) -> tuple[Array, tuple[Array, Array]]:
     """exp_z(v) = z ⊕ w, and w with its gap 1 − c‖w‖², from which the transport follows."""
     half = v / _gap(z, c)
     square = c * _dot(half, half)
@@ -132,7 +132,7 @@ def _translation(z: Array, v: Array, c: float | Array) -> tuple[Array, tuple[Arr
     return _mobius_add(z, w, gap_w, c), (w, gap_w)
 
 
-def log_map(z: Point, y: Point, c: float | Array = 1.0) -> Tangent:
+def log_map(z: Point, y: Point, c: Scalar = 1.0) -> Tangent:
     """log_z(y): the initial velocity at `z` of the geodesic that reaches `y` in unit time."""
     s = y - z
     s2 = c * _dot(s, s)
@@ -141,12 +141,12 @@ def log_map(z: Point, y: Point, c: float | Array = 1.0) -> Tangent:
     return asinhc(square) / jnp.sqrt(1.0 + square) * (gap_z * s - s2 * z) / gap_y
 
 
-def geodesic(x: Point, y: Point, t: float | Batched, c: float | Array = 1.0) -> Point:
+def geodesic(x: Point, y: Point, t: float | int | Batched, c: Scalar = 1.0) -> Point:
     """The point a fraction `t` of the way from `x` to `y` along their geodesic."""
     return exp_map(x, jnp.asarray(t, x.dtype)[..., None] * log_map(x, y, c), c)
 
 
-def parallel_transport(v: Tangent, x: Point, y: Point, c: float | Array = 1.0) -> Tangent:
+def parallel_transport(v: Tangent, x: Point, y: Point, c: Scalar = 1.0) -> Tangent:
     """Transport the tangent vector `v` from `x` to `y` along their geodesic, exactly.
 
     (λ(x)/λ(y)) gyr[y, −x]v: an isometry of the metric. A covector is transported as its `sharp`.
@@ -154,13 +154,13 @@ def parallel_transport(v: Tangent, x: Point, y: Point, c: float | Array = 1.0) -
     return transport_scale(x, y, c)[..., None] * gyration(y, -x, v, c)
 
 
-def transport_scale(x: Point, y: Point, c: float | Array = 1.0) -> Batched:
+def transport_scale(x: Point, y: Point, c: Scalar = 1.0) -> Batched:
     """λ(x)/λ(y): the length part of the transport from `x` to `y` (all of it on radial geodesics)."""
     return (_gap(y, c) / _gap(x, c))[..., 0]
 
 
 def geodesic_flow(
-    z: Point, p: Covector, t: float | Batched, c: float | Array = 1.0
+    z: Point, p: Covector, t: float | int | Batched, c: Scalar = 1.0
 ) -> tuple[Point, Covector]:
     """Free flight for a time `t` under H = ½λ⁻²‖p‖², exactly; conserves ‖p‖/λ to rounding.
 
@@ -179,7 +179,7 @@ def frechet_mean(
     weights: Float[Array, "*batch N"],
     *,
     steps: int = 32,
-    c: float | Array = 1.0,
+    c: Scalar = 1.0,
 ) -> Point:
     """Weighted Fréchet (Karcher) mean over the axis before the last, by `steps` of its fixed point.
 

@@ -8,7 +8,9 @@ import diffrax
 import equinox as eqx
 import jax.lax as lax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
+from gyrax.dynamics.checks import checked_state, checked_step, numpy_for, require
 from gyrax.dynamics.flows import kick_flow, thermostat_flow
 from gyrax.dynamics.splitting import Stage
 from gyrax.dynamics.terms import Forces, LangevinDiffusion, LangevinDrift, PhaseState, Scalar
@@ -37,6 +39,31 @@ def langevin_parts(terms: Any) -> LangevinParts:
     )
 
 
+class SplittingState(NamedTuple):
+    """What a step hands to the next: the `forces` of its last kick, where the next step's first kick
+    is made with the same; and `valid`, on which the checks of the initial state ride under jit."""
+
+    forces: Forces | None
+    valid: Bool[Array, ""] | None
+
+
+def checked_start(
+    parts: LangevinParts, t0: Any, t1: Any, y0: PhaseState, calls: int
+) -> tuple[PhaseState, Bool[Array, ""] | None]:
+    """Check the initial state, the first step, and that the path can be asked `calls` times in it."""
+    if not parts.drift.checked:
+        return y0, None
+    path = parts.diffusion.path
+    y = checked_state(y0, path, parts.drift.c)
+    y = checked_step(y, t0 * parts.direction, t1 * parts.direction, path, calls)
+    return y, jnp.isfinite(y.z).all()
+
+
+def only_if(valid: Bool[Array, ""] | None, y: PhaseState) -> PhaseState:
+    """`y`, or NaN where the initial state was refused."""
+    return y if valid is None else PhaseState(jnp.where(valid, y.z, jnp.nan), y.p)
+
+
 class AbstractSplitting(diffrax.AbstractStratonovichSolver):
     """A solver that composes the flows A, B and O; a final class says which stages and which A."""
 
@@ -50,29 +77,36 @@ class AbstractSplitting(diffrax.AbstractStratonovichSolver):
         """The flow A for a time `t` on the ball of curvature −c."""
 
     @property
+    def _letters(self) -> str:
+        return "".join(stage.letter for stage in self.stages)
+
+    @property
     def _reuses_force(self) -> bool:
         """Whether the last kick of a step is made where the first kick of the next one is."""
-        letters = "".join(stage.letter for stage in self.stages)
-        return letters.find("B") < letters.find("A") and letters.rfind("B") > letters.rfind("A")
+        word = self._letters
+        return word.find("B") < word.find("A") and word.rfind("B") > word.rfind("A")
 
-    def _check(self, terms: Any, t0: Any, t1: Any) -> None:
-        drift, _, _ = langevin_parts(terms)
-        if not any(stage.letter == "O" for stage in self.stages):
-            eqx.error_if(
-                jnp.asarray(drift.friction),
-                jnp.asarray(drift.friction) != 0,
-                "the splitting word has no O, so friction and noise would be left out: use a word "
-                "with O, such as BAOAB, or friction=0.",
-            )
-        eqx.error_if(
-            jnp.asarray(t0), jnp.asarray(t0 == t1), "the step is zero; use a dt0 other than 0."
+    def _checked(self, drift: LangevinDrift, y: PhaseState) -> PhaseState:
+        """`y`, if no part of the equation is left out."""
+        if "O" in self._letters or not drift.checked:
+            return y
+        return require(
+            y,
+            numpy_for(drift.friction).equal(drift.friction, 0.0),
+            f"the splitting word {self._letters} has no O, so friction and noise would be left out: "
+            "use a word with O, such as BAOAB, or friction=0.",
         )
 
-    def init(self, terms: Any, t0: Any, t1: Any, y0: PhaseState, args: Any) -> Forces | None:
-        """Check the terms, and evaluate the force of the first kick."""
-        drift, _, direction = langevin_parts(terms)
-        self._check(terms, t0, t1)
-        return drift.forces(t0 * direction, y0.z, args) if self._reuses_force else None
+    def init(self, terms: Any, t0: Any, t1: Any, y0: PhaseState, args: Any) -> SplittingState:
+        """Check the terms and the start, and evaluate the force of the first kick."""
+        parts = langevin_parts(terms)
+        y, valid = checked_start(parts, t0, t1, self._checked(parts.drift, y0), self._asks(parts))
+        if not self._reuses_force:
+            return SplittingState(None, valid)
+        return SplittingState(parts.drift.forces(t0 * parts.direction, y.z, args), valid)
+
+    def _asks(self, parts: LangevinParts) -> int:
+        return 0 if parts.diffusion.path is None else self._letters.count("O")
 
     def step(
         self,
@@ -81,44 +115,49 @@ class AbstractSplitting(diffrax.AbstractStratonovichSolver):
         t1: Any,
         y0: PhaseState,
         args: Any,
-        solver_state: Forces | None,
+        solver_state: SplittingState,
         made_jump: Any,
-    ) -> tuple[PhaseState, None, dict, Forces | None, diffrax.RESULTS]:
+    ) -> tuple[PhaseState, None, dict, SplittingState, diffrax.RESULTS]:
         """One step over [t0, t1], stage by stage."""
-        drift, diffusion, direction = langevin_parts(terms)
-        h = (t1 - t0) * direction
-        start = t0 * direction
-        y, forces = y0, solver_state
+        parts = langevin_parts(terms)
+        drift, c = parts.drift, jnp.asarray(parts.drift.c, y0.z.dtype)
+        start, h = t0 * parts.direction, (t1 - t0) * parts.direction
+        forces, valid = solver_state
+        y = only_if(valid, y0)
         if forces is not None and made_jump is not False:
-            fresh = lambda: drift.forces(start, y0.z, args)
-            forces = fresh() if made_jump is True else lax.cond(made_jump, fresh, lambda: forces)
+            stale, fresh = forces, lambda: drift.forces(start, y0.z, args)
+            forces = fresh() if made_jump is True else lax.cond(made_jump, fresh, lambda: stale)
         for stage in self.stages:
-            t = h * stage.duration
+            t = jnp.asarray(h * stage.duration, y.z.dtype)
             if stage.letter == "A":
-                y, forces = self.drift_flow(y, t, drift.c), None
+                y, forces = self.drift_flow(y, t, c), None
             elif stage.letter == "B":
                 if forces is None:
                     forces = drift.forces(start + h * stage.clock, y.z, args)
-                p = kick_flow(y.z, y.p, forces, t, beta=drift.beta, c=drift.c)
-                y = PhaseState(y.z, p)
+                y = PhaseState(y.z, kick_flow(y.z, y.p, forces, t, beta=drift.beta, c=c))
             else:
-                begin = t0 + (t1 - t0) * stage.start
-                end = (
-                    t1
-                    if stage.start + stage.duration >= 1.0
-                    else begin + (t1 - t0) * stage.duration
-                )
-                p = thermostat_flow(
-                    y.z,
-                    y.p,
-                    terms.terms[1].contr(begin, end),
-                    t,
-                    friction=diffusion.friction,
-                    temperature=diffusion.temperature,
-                    c=diffusion.c,
-                )
-                y = PhaseState(y.z, p)
-        return y, None, dict(y0=y0, y1=y), forces if self._reuses_force else None, RESULT
+                y = PhaseState(y.z, self._thermostat(terms, parts, stage, t0, t1, y))
+        return y, None, dict(y0=y0, y1=y), solver_state._replace(forces=self._kept(forces)), RESULT
+
+    def _kept(self, forces: Forces | None) -> Forces | None:
+        return forces if self._reuses_force else None
+
+    def _thermostat(
+        self, terms: Any, parts: LangevinParts, stage: Stage, t0: Any, t1: Any, y: PhaseState
+    ) -> Any:
+        """O over the stage's share of [t0, t1], with the increment of the path over it."""
+        h, diffusion = t1 - t0, parts.diffusion
+        begin = t0 + h * stage.start
+        end = t1 if stage.stop == 1.0 else t0 + h * stage.stop
+        return thermostat_flow(
+            y.z,
+            y.p,
+            terms.terms[1].contr(begin, end),
+            h * parts.direction * stage.duration,
+            friction=diffusion.friction,
+            temperature=diffusion.temperature,
+            c=diffusion.c,
+        )
 
     def func(self, terms: Any, t0: Any, y0: PhaseState, args: Any) -> Any:
         """The vector field of the terms."""

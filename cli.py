@@ -1,0 +1,112 @@
+"""gyrax on the command line: parse, then one call per command."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gyrax._errors import InputError
+from gyrax.training.flags import with_settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Learned Hamiltonian Langevin dynamics on the Poincaré ball.",
+)
+console = Console()
+
+Data = Annotated[
+    Path | None, typer.Option(help="LeRobot folder; the simulated default set if left out.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A user's mistake is one line on standard error and exit code 2, never a traceback."""
+
+    @wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            print("interrupted; earlier checkpoints are kept", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+    return guarded
+
+
+@one_line_errors
+def train(
+    preset: Annotated[str, typer.Option(help="default, document or quick.")] = "default",
+    phase: Annotated[str, typer.Option(help="1, 2, 3 or all.")] = "all",
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder. [default: outputs/vla/joint]")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Checkpoint or run folder to go on from.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")
+    ] = False,
+    device: Device = "auto",
+    *,
+    settings: dict[str, Any],
+) -> None:
+    """Train encoder (phase 1), world model (2), both together (3), or all in turn."""
+    from gyrax.evaluation.runs import train_run
+
+    train_run(
+        settings,
+        preset=preset,
+        phase=phase,
+        data=data,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        device=device,
+        console=console,
+    )
+
+
+app.command("train")(with_settings(train))
+
+
+@app.command("evaluate")
+@one_line_errors
+def evaluate(
+    checkpoint: Annotated[Path, typer.Option(help="Run folder or checkpoint.")],
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Measure how well a trained world model predicts, beside persistence and ridge regression."""
+    from gyrax.evaluation.runs import evaluate_run
+
+    evaluate_run(checkpoint, data=data, split=split, as_json=json, device=device, console=console)
+
+
+@app.command("simulate-data")
+@one_line_errors
+def simulate_data(
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    episodes: Annotated[int, typer.Option(help="Number of episodes.")] = 100,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+) -> None:
+    """Simulate the arm and the cube with MuJoCo and write a LeRobotDataset v3.0 folder."""
+    from gyrax.evaluation.runs import simulate_data_run
+
+    simulate_data_run(out, episodes=episodes, seed=seed, console=console)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,101 @@
+"""Vector quantisation inside each chart."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from gyrax._types import PRNGKey
+from gyrax.atlas.centers import spread_codes
+from gyrax.fields.gated import NormGatedGELU
+from gyrax.fields.initial import generator
+from gyrax.fields.linear import SpectralLinear
+from gyrax.geometry import distance, exp_map, frechet_mean, log_map, mobius_add, project
+
+NUISANCE_BUNDLES = 4
+BUNDLE = 8
+COMMITMENT = 0.25
+
+
+class Quantised(eqx.Module):
+    """One quantised point: code numbers, the straight-through code, nuisance and texture.
+
+    **Fields:** `index`, the code of every chart; `z_q`, a point; `nuisance`, `texture`, tangents at
+    the origin; `charts`, what each chart alone would say the point is; `loss`.
+    """
+
+    index: Int[Array, " K"]
+    z_q: Float[Array, " D"]
+    nuisance: Float[Array, " D"]
+    texture: Float[Array, " D"]
+    charts: Float[Array, "K D"]
+    loss: Float[Array, ""]
+
+
+class Codebook(eqx.Module):
+    """`N` codes a chart, and the small network that keeps part of what quantising leaves over.
+
+    The network starts as 0.84 times the identity, so that latents are continuous in time from the
+    start: where a code switches, the nuisance makes up for it, and forecasts need not guess switches.
+
+    The nuisance of a chart is an isotropic network of log₀((−code) ⊕ v_local); the texture is the
+    rest of that residual.
+    """
+
+    code: Float[Array, "K N D"]
+    inner: SpectralLinear
+    gate: NormGatedGELU
+    outer: SpectralLinear
+    c: float = eqx.field(static=True)
+
+    @classmethod
+    def create(cls, charts: int, codes: int, dim: int, *, c: float, key: PRNGKey) -> "Codebook":
+        """Codes spread at random at radius 0.15 to 0.3, and a network near the identity."""
+        place, frame = jr.split(key)
+        width = BUNDLE * max(NUISANCE_BUNDLES, -(-dim // BUNDLE))
+        embed = jnp.asarray(np.linalg.qr(generator(frame).standard_normal((width, dim)))[0], float)
+        gate = NormGatedGELU(width, BUNDLE)
+        return cls(
+            spread_codes(charts, codes, dim, c=c, key=place),
+            SpectralLinear(embed),
+            eqx.tree_at(lambda g: g.bias, gate, jnp.ones_like(gate.bias)),
+            SpectralLinear(embed.T),
+            c,
+        )
+
+    @property
+    def codes(self) -> Float[Array, "K N D"]:
+        """The codes, inside the ball."""
+        return project(self.code, self.c)
+
+    def _network(self, residual: Float[Array, " D"]) -> Float[Array, " D"]:
+        return self.outer(self.gate(self.inner(residual)))
+
+    def __call__(self, local: Float[Array, " D"], w: Float[Array, " K"]) -> Quantised:
+        """Quantise one point `local`, given in its chart's frame, under chart weights `w`."""
+        codes = self.codes
+        origin = jnp.zeros_like(local)
+        index = jnp.argmin(distance(local, codes, self.c), axis=-1)
+        chosen = jnp.take_along_axis(codes, index[:, None, None], axis=1)[:, 0]
+        fixed = jax.lax.stop_gradient(w)
+        # Codebook and commitment in tangent coordinates, where the metric at the origin is constant.
+        aim, tangent = log_map(origin, chosen, self.c), log_map(origin, local, self.c)
+        codebook = jnp.sum((aim - jax.lax.stop_gradient(tangent)) ** 2, axis=-1)
+        commitment = jnp.sum((jax.lax.stop_gradient(aim) - tangent) ** 2, axis=-1)
+        loss = jnp.sum(fixed * (codebook + COMMITMENT * commitment))
+
+        chosen = jax.lax.stop_gradient(chosen)
+        z_q = frechet_mean(chosen, w, steps=1, c=self.c)
+        residual = log_map(origin, mobius_add(-chosen, local, self.c), self.c)
+        kept = jax.vmap(self._network)(residual)
+        charts = mobius_add(chosen, exp_map(origin, kept, self.c), self.c)
+        return Quantised(
+            index,
+            local + jax.lax.stop_gradient(z_q - local),
+            w @ kept,
+            w @ (residual - kept),
+            charts,
+            loss,
+        )

@@ -1,0 +1,100 @@
+"""The encoder: from a feature vector to a point of the ball, its charts and its code."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Int
+
+from gyrax._types import PRNGKey
+from gyrax.atlas.codebook import BUNDLE, Codebook
+from gyrax.atlas.router import ChartRouter, hard_chart
+from gyrax.fields.gated import NormGatedGELU
+from gyrax.fields.linear import SpectralLinear
+from gyrax.geometry import exp_map, frechet_mean, mobius_add, project
+from gyrax.geometry.safe import tanhc
+
+LARGEST_TANGENT = 1.5
+"""Bound on √c‖log₀ v‖: a radius of 0.905, a distance of 3 from the origin."""
+
+
+def bounded(x: Float[Array, " D"], limit: float) -> Float[Array, " D"]:
+    """x · tanh(‖x‖/limit)/(‖x‖/limit): its length, brought smoothly below `limit`."""
+    return tanhc(jnp.sum(x * x) / limit**2) * x
+
+
+class Encoding(eqx.Module):
+    """What the encoder says of one feature vector.
+
+    **Fields:** `z`, the latent point; `chart_weights`; `chart`, the largest of them; `code`, the
+    number of the code in each chart; `local`, the point in its chart's frame; `coordinates`, the
+    latent point as each chart alone has it; `texture`, a tangent at the origin that the latent does
+    not hold; `vq`, the quantisation loss.
+    """
+
+    z: Float[Array, "*batch D"]
+    chart_weights: Float[Array, "*batch K"]
+    chart: Int[Array, "*batch"]
+    code: Int[Array, "*batch K"]
+    local: Float[Array, "*batch D"]
+    coordinates: Float[Array, "*batch K D"]
+    texture: Float[Array, "*batch D"]
+    vq: Float[Array, "*batch"]
+
+
+class Encoder(eqx.Module):
+    """Two gated spectral layers, the chart router, and the codebook (design §5).
+
+    The features reach the ball by exp₀ of a tangent that is bounded smoothly: near the origin that is
+    a projection, but no point comes near the boundary, where λ, and with it every logit divided by
+    τ = √d/λ, grows without bound.
+    """
+
+    first: SpectralLinear
+    first_gate: NormGatedGELU
+    second: SpectralLinear
+    second_gate: NormGatedGELU
+    to_ball: SpectralLinear
+    router: ChartRouter
+    codebook: Codebook
+    c: float = eqx.field(static=True)
+
+    @classmethod
+    def create(
+        cls,
+        features: int,
+        hidden: int,
+        centers: Float[Array, "K D"],
+        codes: int,
+        *,
+        c: float,
+        key: PRNGKey,
+    ) -> "Encoder":
+        """An encoder of `features` numbers onto the charts of the given centres."""
+        keys = jr.split(key, 5)
+        charts, dim = centers.shape
+        return cls(
+            SpectralLinear.create(hidden, features, key=keys[0]),
+            NormGatedGELU(hidden, BUNDLE),
+            SpectralLinear.create(hidden, hidden, key=keys[1]),
+            NormGatedGELU(hidden, BUNDLE),
+            SpectralLinear.create(dim, hidden, key=keys[2]),
+            ChartRouter.create(centers, hidden, c=c, key=keys[3]),
+            Codebook.create(charts, codes, dim, c=c, key=keys[4]),
+            c,
+        )
+
+    def __call__(self, x: Float[Array, " F"]) -> Encoding:
+        """Encode one feature vector; batch it with `jax.vmap`."""
+        features = self.first_gate(self.first(x))
+        features = self.second_gate(self.second(features))
+        tangent = bounded(self.to_ball(features), LARGEST_TANGENT * self.c**-0.5)
+        origin = jnp.zeros_like(tangent)
+        v = exp_map(origin, tangent, self.c)
+        w = self.router(v, features)
+        center = frechet_mean(self.router.centers, w, steps=1, c=self.c)
+        local = mobius_add(-center, v, self.c)
+        q = self.codebook(local, w)
+        kept = mobius_add(q.z_q, exp_map(origin, q.nuisance, self.c), self.c)
+        z = project(mobius_add(center, kept, self.c), self.c)
+        coordinates = project(mobius_add(center[None], q.charts, self.c), self.c)
+        return Encoding(z, w, hard_chart(w), q.index, local, coordinates, q.texture, q.loss)

@@ -1,0 +1,75 @@
+"""What a forecast is held against: standing still, and ridge regression on the same context."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from gyrax.geometry import distance, exp_map, log_map
+
+PENALTIES = tuple(10.0**k for k in range(-4, 4))
+Forecast = Callable[["WindowBatch"], np.ndarray]
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """Windows of latents: `context` points (M, context, D), `actions` from the last of them on
+    (M, H, A), and the `target` points (M, H, D), on the ball of curvature −c."""
+
+    context: np.ndarray
+    actions: np.ndarray
+    target: np.ndarray
+    c: float
+
+    def errors(self, predicted: np.ndarray) -> Float[np.ndarray, "M H"]:
+        """Geodesic distance of a forecast from the target."""
+        return np.asarray(distance(jnp.asarray(predicted), jnp.asarray(self.target), self.c))
+
+    def tangent(self, points: np.ndarray) -> np.ndarray:
+        """log₀ of points, as float64."""
+        points = jnp.asarray(points)
+        return np.asarray(log_map(jnp.zeros_like(points), points, self.c), np.float64)
+
+
+def persistence(batch: WindowBatch) -> np.ndarray:
+    """The last known point, for ever."""
+    return np.broadcast_to(batch.context[:, -1:], batch.target.shape)
+
+
+class Ridge:
+    """One ridge regression a horizon step: from log₀ of the context and the actions so far to log₀ of
+    the point. The penalty of each step is the best of `PENALTIES` on the validation windows."""
+
+    def __init__(self, train: WindowBatch, validation: WindowBatch):
+        """Fit on training windows, choose penalties on validation windows."""
+        self.maps: list[np.ndarray] = []
+        for step in range(train.target.shape[1]):
+            x, y = self._inputs(train, step), train.tangent(train.target[:, step])
+            gram, moment = x.T @ x, x.T @ y
+            scale = np.diag(np.r_[np.ones(len(gram) - 1), 0.0]) * len(x)
+            candidates = [np.linalg.solve(gram + p * scale + 1e-9 * np.eye(len(gram)), moment)
+                          for p in PENALTIES]  # fmt: skip
+            errors = [self._error(validation, m, step) for m in candidates]
+            self.maps.append(candidates[int(np.argmin(errors))])
+
+    @staticmethod
+    def _inputs(batch: WindowBatch, step: int) -> np.ndarray:
+        count = len(batch.target)
+        known = batch.tangent(batch.context).reshape(count, -1)
+        actions = batch.actions[:, : step + 1].reshape(count, -1)
+        return np.concatenate([known, actions, np.ones((count, 1))], axis=1)
+
+    def _predict(self, batch: WindowBatch, matrix: np.ndarray, step: int) -> np.ndarray:
+        tangent = jnp.asarray(self._inputs(batch, step) @ matrix, batch.target.dtype)
+        return np.asarray(exp_map(jnp.zeros_like(tangent), tangent, batch.c))
+
+    def _error(self, batch: WindowBatch, matrix: np.ndarray, step: int) -> float:
+        predicted = jnp.asarray(self._predict(batch, matrix, step))
+        return float(distance(predicted, jnp.asarray(batch.target[:, step]), batch.c).mean())
+
+    def __call__(self, batch: WindowBatch) -> np.ndarray:
+        """The forecast of every horizon step."""
+        steps = [self._predict(batch, m, s) for s, m in enumerate(self.maps)]
+        return np.stack(steps, axis=1)

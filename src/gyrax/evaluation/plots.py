@@ -1,0 +1,121 @@
+"""The figure of a run: rollouts in the ball, error by horizon, loss curves."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from gyrax.evaluation.evaluate import Evaluation
+
+COLOURS = {"model": "#d1495b", "ridge": "#2e86ab", "persistence": "#8d99ae"}
+INK = "#22223b"
+
+
+def principal_plane(points: np.ndarray) -> np.ndarray:
+    """The two directions, (D, 2), of largest variance of points about their mean."""
+    centred = points - points.mean(0)
+    return np.linalg.svd(centred, full_matrices=False)[2][:2].T
+
+
+def draw_disk(ax: Axes, radius: float) -> None:
+    """The boundary of the ball of that radius, and circles of constant distance from the origin."""
+    angle = np.linspace(0, 2 * np.pi, 400)
+    for step in range(1, 6):
+        r = radius * np.tanh(step / 2)
+        ax.plot(r * np.cos(angle), r * np.sin(angle), color="#dfe3ea", lw=0.6, zorder=0)
+    ax.plot(radius * np.cos(angle), radius * np.sin(angle), color=INK, lw=1.2)
+    ax.set_aspect("equal")
+    ax.axis("off")
+
+
+def draw_rollouts(ax: Axes, evaluation: Evaluation, count: int = 8) -> None:
+    """Some predicted windows of one split against the truth, in its two principal directions.
+
+    Windows are taken at even intervals from the third of them that moves most.
+    """
+    batch = evaluation.batch
+    target = batch.target
+    moved = np.linalg.norm(target[:, -1] - batch.context[:, -1], axis=-1)
+    lively = np.flatnonzero(moved >= np.quantile(moved, 2 / 3))
+    chosen = lively[np.linspace(0, len(lively) - 1, count).astype(int)]
+    plane = principal_plane(target.reshape(-1, target.shape[-1]))
+    predicted = np.asarray(evaluation.trajectory.positions)
+    shown = target[chosen] @ plane
+    reach = np.abs(np.concatenate([shown, predicted[chosen] @ plane])).max() * 1.15
+    draw_disk(ax, batch.c**-0.5)
+    for i in chosen:
+        for path, colour, label in (
+            (target[i], INK, "truth"),
+            (predicted[i], COLOURS["model"], "model"),
+        ):
+            line = np.concatenate([batch.context[i, -1:], path]) @ plane
+            ax.plot(*line.T, color=colour, lw=1.6, label=label if i == chosen[0] else None)
+            ax.plot(*line[-1], "o", color=colour, ms=3)
+        ax.plot(*(batch.context[i, -1] @ plane), "o", color="white", mec=INK, ms=5, zorder=3)
+    limit = min(reach, batch.c**-0.5 * 1.02)
+    ax.set_xlim(-limit, limit)
+    ax.set_ylim(-limit, limit)
+    ax.legend(loc="lower left", frameon=False)
+    plane_text = "" if target.shape[-1] == 2 else ", first two principal directions"
+    ax.set_title(f"{evaluation.report['split']} rollouts in the ball{plane_text}", fontsize=10)
+
+
+def draw_horizon(ax: Axes, report: dict[str, Any]) -> None:
+    """Mean geodesic error of every forecast at every horizon step."""
+    steps = report["horizon"]
+    for name, colour in COLOURS.items():
+        skill = report[name].get("skill_mean")
+        label = name if skill is None else f"{name} (skill {skill:.2f})"
+        ax.plot(steps, report[name]["geodesic"], "o-", color=colour, label=label, ms=4)
+    ax.set_xlabel("frames ahead")
+    ax.set_ylabel("geodesic error")
+    ax.set_ylim(bottom=0)
+    ax.legend(frameon=False)
+    ax.set_title(f"error by horizon, {report['windows']} {report['split']} windows", fontsize=10)
+
+
+def draw_losses(ax: Axes, log: Path) -> None:
+    """Training loss over all epochs of the run, and held-out values where they were measured."""
+    records = [json.loads(line) for line in log.read_text().splitlines() if line.strip()]
+    position = np.arange(len(records))
+    for phase in sorted({r["phase"] for r in records}):
+        at = [i for i, r in enumerate(records) if r["phase"] == phase]
+        ax.axvline(at[0], color="#c9cdd6", lw=0.8)
+        name = "geodesic" if "geodesic" in records[at[0]] else "recon"
+        held = f"val_{name}"
+        series = [records[i][name] for i in at]
+        line = ax.plot(position[at], series, lw=1.5, label=f"phase {phase} {name}")[0]
+        checked = [i for i in at if held in records[i]]
+        ax.plot(
+            position[checked],
+            [records[i][held] for i in checked],
+            "--o",
+            color=line.get_color(),
+            ms=3,
+            label=f"phase {phase} {name}, held out",
+        )
+    ax.set_yscale("log")
+    ax.set_xlabel("epoch")
+    ax.legend(frameon=False, fontsize=8)
+    ax.set_title("loss curves", fontsize=10)
+
+
+def run_figure(evaluation: Evaluation, log: Path, file: Path) -> Path:
+    """Draw the run's figure into `file`."""
+    figure, axes = plt.subplots(1, 3, figsize=(15, 5), width_ratios=(1.1, 1, 1))
+    draw_rollouts(axes[0], evaluation)
+    draw_horizon(axes[1], evaluation.report)
+    draw_losses(axes[2], log)
+    for ax in axes[1:]:
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(file, dpi=130)
+    plt.close(figure)
+    return file

@@ -1,0 +1,183 @@
+"""The commands: what `python cli.py train` and `python cli.py evaluate` do, in order."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gyrax._errors import InputError
+from gyrax.data.frames import load_frames
+from gyrax.data.lerobot import DEFAULT_FOLDER
+from gyrax.data.windows import SPLITS
+from gyrax.training import checkpoint as ckpt
+from gyrax.training.config import TrainConfig, changes, check_choice, make_config
+from gyrax.training.device import prepare_device
+from gyrax.training.log import make_progress
+from gyrax.training.loop import (
+    Resumed,
+    Trainer,
+    check_architecture,
+    open_checkpoint,
+    plan_phases,
+)
+
+DEFAULT_RUN = Path("outputs/vla/joint")
+FIGURE = "figure.png"
+
+
+def train_run(
+    settings: dict[str, Any],
+    *,
+    preset: str,
+    phase: str,
+    data: Path | None,
+    out: Path | None,
+    resume: Path | None,
+    overwrite: bool,
+    device: str,
+    console: Console,
+) -> Path:
+    """Train, save, evaluate on the validation episodes, and draw. Returns the run folder.
+
+    Raises `InputError` for anything unusable, before any file is touched.
+    """
+    check_choice("phase", phase)
+    check_choice("device", device)
+    resumed = None if resume is None else open_checkpoint(resume)
+    config = make_config(preset, settings, None if resumed is None else resumed.meta.config)
+    if resumed is not None:
+        check_architecture(config, resumed)
+    run = out or (DEFAULT_RUN if resumed is None else resumed.path.parent)
+    check_run_folder(run, resumed, overwrite)
+    planned = plan_phases(phase, config, resumed)
+    platform = prepare_device(device)
+    frames = load_frames(data or DEFAULT_FOLDER)
+    trainer = Trainer(config, frames, run, console, resumed)
+
+    console.print(
+        f"data: {frames.source} ({frames.episodes} episodes, {len(frames.actions)} frames)"
+    )
+    console.print(f"running phases {', '.join(map(str, planned))} on {platform} into {run}")
+    if phase == "2" and planned[0] == 1:
+        console.print("there is no encoder yet, so phase 1 is trained first")
+    _print_changes(config, preset if resumed is None else "resumed run", console)
+    if overwrite:
+        _remove_run(run)
+    _, saved = trainer.train(planned)
+    from gyrax.evaluation.evaluate import evaluate
+    from gyrax.evaluation.plots import run_figure
+
+    console.print("evaluating on the validation episodes ...")
+    evaluation = evaluate(open_checkpoint(saved), frames, "val")
+    console.print(report_table(evaluation.report))
+    figure = run_figure(evaluation, run / "log.jsonl", run / FIGURE)
+    for what, path in (("run folder", run), ("figure", figure), ("checkpoint", saved)):
+        console.print(f"{what}: {path}", soft_wrap=True, highlight=False)
+    return run
+
+
+def check_run_folder(run: Path, resumed: Resumed | None, overwrite: bool) -> None:
+    """Refuse a folder in which something would be lost. Raises `InputError`."""
+    if run.exists() and not run.is_dir():
+        raise InputError(f"{run}: is a file; give a folder with --out.")
+    if overwrite or not run.is_dir():
+        return
+    held = sorted(p for p in run.iterdir() if ckpt.NAME.fullmatch(p.name))
+    if resumed is None and (held or (run / "config.json").exists()):
+        raise InputError(
+            f"{run}: already holds a run; continue it with --resume {run}, replace it with "
+            "--overwrite, or choose another folder with --out."
+        )
+    if resumed is None and any(run.iterdir()):
+        raise InputError(f"{run}: is not empty; choose another folder with --out.")
+    here = resumed is not None and resumed.path.parent.resolve() == run.resolve()
+    if resumed is not None and held and (not here or held[-1].name > resumed.path.name):
+        raise InputError(
+            f"{run}: holds the checkpoint {held[-1].name}, which going on from {resumed.path} could "
+            f"replace; resume from it, choose another folder with --out, or add --overwrite."
+        )
+
+
+def _remove_run(run: Path) -> None:
+    for file in (run / "config.json", run / "log.jsonl", run / FIGURE):
+        file.unlink(missing_ok=True)
+    for folder in run.glob("p?_epoch_?????"):
+        shutil.rmtree(folder)
+
+
+def _print_changes(config: TrainConfig, preset: str, console: Console) -> None:
+    differing = changes(config)
+    if not differing:
+        console.print("settings: the specification's, unchanged")
+        return
+    table = Table(title=f"What {preset} changes of the specification", title_justify="left")
+    for column in ("setting", "specified", "here"):
+        table.add_column(column)
+    for name, (specified, here) in differing.items():
+        table.add_row(name, str(specified), str(here))
+    console.print(table)
+
+
+def evaluate_run(
+    checkpoint: Path, *, data: Path | None, split: str, as_json: bool, device: str, console: Console
+) -> dict[str, Any]:
+    """Evaluate a checkpoint and print the table, or the JSON."""
+    from gyrax.evaluation.evaluate import evaluate
+
+    if split not in SPLITS:
+        raise InputError(f"--split is {split!r}; give one of {', '.join(SPLITS)}.")
+    check_choice("device", device)
+    resumed = open_checkpoint(checkpoint)
+    prepare_device(device)
+    report = evaluate(resumed, load_frames(data or DEFAULT_FOLDER), split).report
+    if as_json:
+        print(json.dumps(report, indent=1))
+    else:
+        console.print(report_table(report))
+    return report
+
+
+def simulate_data_run(out: Path, *, episodes: int, seed: int, console: Console) -> None:
+    """Simulate episodes of arm and cube into a LeRobotDataset v3.0 folder, with a progress bar."""
+    from gyrax.data.arm import write_simulated
+
+    for flag, value, low in (("--episodes", episodes, 1), ("--seed", seed, 0)):
+        if value < low:
+            raise InputError(f"{flag} is {value}; give {low} or more.")
+    with make_progress(console) as progress:
+        task = progress.add_task("simulating", total=episodes, note="episodes")
+        write_simulated(
+            out, episodes=episodes, seed=seed, progress=lambda n: progress.update(task, completed=n)
+        )
+    console.print(f"data folder: {out}", soft_wrap=True, highlight=False)
+
+
+def report_table(report: dict[str, Any]) -> Table:
+    """A report as a table: errors by horizon step, then the scalars."""
+    table = Table(
+        title=f"{report['split']} episodes: {report['windows']} windows of "
+        f"{report['episodes']} episodes",
+        title_justify="left",
+    )
+    table.add_column("")
+    for step in report["horizon"]:
+        table.add_column(str(step), justify="right")
+    table.add_column("mean", justify="right")
+    table.add_column("skill", justify="right")
+    for kind in ("geodesic", "feature_rmse"):
+        for name in ("model", "persistence", "ridge"):
+            values = report[name][kind]
+            skill = report[name].get("skill_mean") if kind == "geodesic" else None
+            table.add_row(
+                f"{name} {kind}",
+                *(f"{v:.3f}" for v in values),
+                f"{sum(values) / len(values):.3f}",
+                "" if skill is None else f"{skill:.3f}",
+            )
+        table.add_section()
+    scalars = {k: v for k, v in report.items() if isinstance(v, float) and k != "skill_mean"}
+    table.caption = ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in scalars.items())
+    return table

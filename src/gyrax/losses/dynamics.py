@@ -1,0 +1,57 @@
+"""The dynamics losses, pure functions of a batch of rollouts (specification, *Phase 2*; design §6).
+
+`mask` is one where a frame is data and zero where its window is padded past the end of an episode.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from gyrax.dynamics import kinetic_energy
+from gyrax.geometry import distance
+
+Frames = Float[Array, "B H"]
+Points = Float[Array, "B H D"]
+Loss = Float[Array, ""]
+
+
+def _mean(values: Frames, mask: Frames | None) -> Loss:
+    if mask is None:
+        return jnp.mean(values)
+    return jnp.sum(values * mask) / jnp.maximum(jnp.sum(mask), 1.0)
+
+
+def geodesic(predicted: Points, target: Points, mask: Frames | None = None, c: float = 1.0) -> Loss:
+    """Mean geodesic distance d(ẑ, z*)."""
+    return _mean(distance(predicted, target, c), mask)
+
+
+def chart_transition(
+    logits: Float[Array, "B H K"], target: Int[Array, "B H"], mask: Frames | None = None
+) -> Loss:
+    """Cross-entropy of the chart logits against the encoder's charts."""
+    log_p = jax.nn.log_softmax(logits, axis=-1)
+    return _mean(-jnp.take_along_axis(log_p, target[..., None], axis=-1)[..., 0], mask)
+
+
+def momentum_regularisation(
+    z: Points, p: Points, mask: Frames | None = None, c: float = 1.0
+) -> Loss:
+    """Mean metric kinetic energy ½λ⁻²‖p‖²."""
+    return _mean(kinetic_energy(z, p, c), mask)
+
+
+def energy_conservation(energy: Frames, mask: Frames | None = None) -> Loss:
+    """Mean over the batch of Var_t H, the variance with divisor n − 1."""
+    weight = jnp.ones_like(energy) if mask is None else mask
+    count = jnp.sum(weight, axis=-1)
+    mean = jnp.sum(energy * weight, axis=-1) / jnp.maximum(count, 1.0)
+    square = jnp.sum(weight * (energy - mean[:, None]) ** 2, axis=-1)
+    variance = square / jnp.maximum(count - 1.0, 1.0)
+    counted = (count > 1.0).astype(energy.dtype)
+    return jnp.sum(variance * counted) / jnp.maximum(jnp.sum(counted), 1.0)
+
+
+def jump_sparsity(rates: Frames, mask: Frames | None = None) -> Loss:
+    """Mean |λ_jump|: jumps should be rare."""
+    return _mean(jnp.abs(rates), mask)

@@ -1,0 +1,118 @@
+"""A configuration into modules."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+
+from gyrax._types import PRNGKey
+from gyrax.atlas import Decoder, Encoder
+from gyrax.atlas.centers import spread_centers
+from gyrax.dynamics import solver_by_name
+from gyrax.fields import (
+    ActionTokenizer,
+    ChartTokenizer,
+    CovariantChartTarget,
+    CovariantControl,
+    CovariantCurl,
+    CovariantJumpRate,
+    CovariantMomentumInit,
+    CovariantPotential,
+    FactorizedJumpOperator,
+    Frozen,
+)
+from gyrax.model.system import System
+from gyrax.model.world_model import WorldModel
+from gyrax.training.config import TrainConfig
+
+
+def build_system(config: TrainConfig, features: int, *, key: PRNGKey) -> System:
+    """A freshly initialised system for feature vectors of width `features`."""
+    centers_key, encoder, decoder, world = jr.split(key, 4)
+    c = config.curvature
+    centers = spread_centers(config.num_charts, config.latent_dim, c=c, key=centers_key)
+    hidden = config.hidden_dim
+    return System(
+        Encoder.create(features, hidden, centers, config.codes_per_chart, c=c, key=encoder),
+        Decoder.create(features, hidden, centers, c=c, key=decoder),
+        build_world_model(config, centers, key=world),
+    )
+
+
+def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) -> WorldModel:
+    """A freshly initialised world model over charts that start at `centers`."""
+    keys = iter(jr.split(key, 13))
+    dim, width, c = config.latent_dim, config.wm_d_model, config.curvature
+
+    def actions() -> ActionTokenizer:
+        return ActionTokenizer.create(
+            config.action_dim, width, scale=config.wm_token_init, key=next(keys)
+        )
+
+    def charts() -> ChartTokenizer:
+        return ChartTokenizer.create(
+            centers,
+            width,
+            scale=config.wm_token_init,
+            gated=config.wm_gate_charts,
+            c=c,
+            key=next(keys),
+        )
+
+    orthonormal = config.wm_orthonormal
+    model = WorldModel(
+        CovariantPotential.create(
+            charts(),
+            dim,
+            width,
+            alpha=config.wm_alpha_potential,
+            gamma_risk=config.wm_gamma_risk,
+            force=config.wm_force,  # pyright: ignore[reportArgumentType]
+            orthonormal=orthonormal,
+            c=c,
+            key=next(keys),
+        ),
+        CovariantControl.create(
+            actions(), charts(), dim, width, orthonormal=orthonormal, c=c, key=next(keys)
+        ),
+        CovariantCurl.create(actions(), dim, width, c=c, key=next(keys)),
+        CovariantChartTarget.create(centers, actions(), c=c, key=next(keys)),
+        CovariantJumpRate.create(
+            charts(), dim, width, offset=config.wm_jump_offset, c=c, key=next(keys)
+        ),
+        CovariantMomentumInit.create(dim, orthonormal=orthonormal, c=c, key=next(keys)),
+        FactorizedJumpOperator.create(centers, c=c, key=next(keys)),
+        _friction(config),
+        solver_by_name(config.solver),
+        config.wm_dt,
+        config.wm_substeps,
+        config.wm_T_c,
+        config.wm_beta_curl,
+        config.wm_use_boris,
+        config.wm_use_jump,
+        c,
+    )
+    return eqx.tree_at(_outputs, model, replace_fn=lambda w: config.wm_output_init * w)
+
+
+def _outputs(model: Any) -> list:
+    """Raw weights of the heads that move the state."""
+    potential = model.potential
+    layers = (
+        potential.critic_force,
+        potential.critic_value,
+        potential.risk_force,
+        potential.risk_value,
+        model.control.head,
+        model.curl.head,
+        model.momentum_init.linear,
+    )
+    return [layer.weight for layer in layers]
+
+
+def _friction(config: TrainConfig) -> jax.Array | Frozen:
+    gamma = jnp.asarray(config.wm_gamma_friction, float)
+    # The inverse of softplus, so that a learned friction starts at the given one.
+    return jnp.log(jnp.expm1(gamma)) if config.wm_learn_friction else Frozen(gamma)

@@ -1,0 +1,221 @@
+"""The training loop: one for all phases."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from rich.console import Console
+
+from gyrax._errors import InputError
+from gyrax.data.frames import Frames, Normaliser
+from gyrax.data.windows import make_windows, split_episodes
+from gyrax.model.system import System
+from gyrax.training import checkpoint as ckpt
+from gyrax.training.build import build_system
+from gyrax.training.config import ARCHITECTURE, TrainConfig, flag_of, to_json
+from gyrax.training.log import RunLog, headline, make_progress
+from gyrax.training.phases import Data, Phase, make_optimiser, make_phases
+from gyrax.training.state import TrainState
+from gyrax.training.step import (
+    batches_of,
+    encode_all,
+    make_epoch,
+    validate_frames,
+    validate_windows,
+)
+
+VALIDATION_WINDOWS = 2048
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A checkpoint to go on from."""
+
+    path: Path
+    meta: ckpt.Meta
+    arrays: dict[str, np.ndarray]
+
+
+def open_checkpoint(path: Path) -> Resumed:
+    """Read a checkpoint, or the newest of a run folder. Raises `InputError` for a damaged one."""
+    found = ckpt.find_checkpoint(path)
+    return Resumed(found, ckpt.read_meta(found), ckpt.read_arrays(found))
+
+
+def load_system(resumed: Resumed) -> System:
+    """The system of a checkpoint."""
+    skeleton = build_system(resumed.meta.config, resumed.meta.features, key=jr.key(0))
+    return ckpt.fill(skeleton, resumed.arrays, ".system", resumed.path)
+
+
+def plan_phases(selection: str, config: TrainConfig, resumed: Resumed | None) -> list[int]:
+    """The phases to run. Phase 2 without an encoder is preceded by phase 1.
+
+    Raises `InputError` where nothing is left to train.
+    """
+    phases = make_phases(config)
+    chosen = [1, 2, 3] if selection == "all" else [int(selection)]
+    if selection == "2" and resumed is None:
+        chosen = [1, 2]
+    if resumed is not None:
+        done = resumed.meta
+        chosen = [n for n in chosen if n >= done.phase]
+        if done.phase in chosen and phases[done.phase].epochs <= done.epoch:
+            chosen.remove(done.phase)
+    planned = [n for n in chosen if phases[n].epochs > 0]
+    if not planned:
+        where = f"; {resumed.path} is at phase {resumed.meta.phase}" if resumed else ""
+        raise InputError(
+            f"--phase {selection}: nothing is left to train{where}; "
+            "raise --phaseN-epochs or choose a later phase."
+        )
+    return planned
+
+
+def check_architecture(config: TrainConfig, resumed: Resumed) -> None:
+    """Raise `InputError` where flags ask for another architecture than the checkpoint's."""
+    for name in ARCHITECTURE:
+        have, want = getattr(resumed.meta.config, name), getattr(config, name)
+        if have != want:
+            raise InputError(
+                f"{resumed.path}: was trained with {flag_of(name)} {have}, not {want}; leave the "
+                "flag out, or train a new run."
+            )
+
+
+class Trainer:
+    """Runs phases over one data set in one run folder."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        frames: Frames,
+        run: Path,
+        console: Console,
+        resumed: Resumed | None = None,
+    ):
+        if frames.actions.shape[1] != config.action_dim:
+            raise InputError(
+                f"{frames.source}: actions have {frames.actions.shape[1]} columns, --action-dim is "
+                f"{config.action_dim}; pass --action-dim {frames.actions.shape[1]}."
+            )
+        self.config = config
+        self.frames = frames
+        self.run = run
+        self.console = console
+        self.resumed = resumed
+        self.split = split_episodes(frames.episodes)
+        if resumed is None:
+            self.normaliser = Normaliser.fit(frames, self.split["train"])
+        else:
+            self.normaliser = ckpt.stored_normaliser(resumed.arrays)
+        self.x, self.actions = self.normaliser(frames)
+        self.windows = {
+            name: make_windows(
+                frames, self.split[name], config.wm_context, config.horizon, padded=name == "train"
+            )
+            for name in ("train", "val")
+        }
+
+    def train(self, planned: list[int]) -> tuple[System, Path]:
+        """Run the planned phases. Returns the system and its last checkpoint."""
+        self.run.mkdir(parents=True, exist_ok=True)
+        (self.run / "config.json").write_text(to_json(self.config))
+        log = RunLog(self.run / "log.jsonl", self.console)
+        phases = make_phases(self.config)
+        if self.resumed is None:
+            key = jr.fold_in(jr.key(self.config.seed), 0)
+            system = build_system(self.config, self.x.shape[1], key=key)
+        else:
+            system = load_system(self.resumed)
+        saved = Path()
+        for number in planned:
+            state, saved = self._run_phase(phases[number], system, log)
+            system = state.system
+        return system, saved
+
+    def _run_phase(self, phase: Phase, system: System, log: RunLog) -> tuple[TrainState, Path]:
+        log.start_phase()
+        data, held = self._data(phase, system)
+        samples = len(data.index) if phase.windows else len(data.x)
+        trainable = phase.trainable(system)
+        labels = eqx.filter(phase.labels(system), trainable)
+        updates = phase.epochs * batches_of(samples, self.config.batch_size)[0]
+        optimiser = make_optimiser(self.config, phase, labels, updates)
+        state = self._start(phase, system, optimiser.init(eqx.filter(system, trainable)))
+        epoch = make_epoch(self.config, phase, trainable, optimiser, samples)
+        validate = validate_windows if phase.windows else validate_frames
+        saved = Path()
+        with make_progress(self.console) as progress:
+            title = f"phase {phase.number} ({phase.title})"
+            task = progress.add_task(
+                title, total=phase.epochs, completed=int(state.epoch), note="compiling"
+            )
+            compiled = epoch.lower(data, state).compile()
+            progress.update(task, note="first epoch")
+            while int(state.epoch) < phase.epochs:
+                began = time.perf_counter()
+                state, metrics = compiled(data, state)
+                number = int(state.epoch)
+                last = number == phase.epochs
+                show = last or (number - 1) % self.config.log_every == 0
+                if show:
+                    metrics |= validate(state.system, held)
+                numbers = {k: float(v) for k, v in metrics.items()}
+                numbers["seconds"] = time.perf_counter() - began
+                self._check_finite(phase, number, numbers)
+                log.epoch(phase.number, number - 1, numbers, show=show)
+                progress.update(task, completed=number, note=headline(numbers))
+                if last or number % self.config.save_every == 0:
+                    saved = self._save(state)
+        log.summary(phase.number, phase.title)
+        return state, saved
+
+    def _save(self, state: TrainState) -> Path:
+        return ckpt.save(self.run, state, self.normaliser, self.config, self.frames.source)
+
+    def _data(self, phase: Phase, system: System) -> tuple[Data, Data]:
+        """What the phase trains on, and what it is validated on."""
+        x, actions = jnp.asarray(self.x), jnp.asarray(self.actions)
+        if not phase.windows:
+            rows = {n: self.frames.rows(self.split[n]) for n in ("train", "val")}
+            none = jnp.zeros((0, 1), int), jnp.zeros((0, 1))
+            pair = [Data(x[rows[n]], actions[rows[n]], *none) for n in ("train", "val")]
+            return pair[0], pair[1]
+        latents = encode_all(system, x) if phase.encoder_frozen else None
+        train, val = self.windows["train"], self.windows["val"]
+        keep = np.unique(np.linspace(0, len(val) - 1, VALIDATION_WINDOWS).astype(int))
+        return (
+            Data(x, actions, jnp.asarray(train.index), jnp.asarray(train.mask), latents),
+            Data(x, actions, jnp.asarray(val.index[keep]), jnp.asarray(val.mask[keep])),
+        )
+
+    def _start(self, phase: Phase, system: System, moments: Any) -> TrainState:
+        key = jr.fold_in(jr.key(self.config.seed), phase.number)
+        zero = jnp.zeros((), jnp.int32)
+        # A copy, for the compiled epoch takes its state's buffers over.
+        state = TrainState(
+            jax.tree.map(lambda x: jnp.copy(x) if eqx.is_array(x) else x, system),
+            moments,
+            zero,
+            jnp.copy(zero),
+            key,
+            phase.number,
+        )
+        if self.resumed is not None and self.resumed.meta.phase == phase.number:
+            return ckpt.fill(state, self.resumed.arrays, "", self.resumed.path)
+        return state
+
+    def _check_finite(self, phase: Phase, epoch: int, numbers: dict[str, float]) -> None:
+        bad = [name for name, value in numbers.items() if not np.isfinite(value)]
+        if bad:
+            raise InputError(
+                f"{self.run}: phase {phase.number} diverged in epoch {epoch - 1} ({', '.join(bad)} "
+                "not finite); lower the learning rate or --wm-dt. Earlier checkpoints are kept."
+            )

@@ -1,0 +1,127 @@
+"""One epoch as one compiled function: a scan over the batches, data and state on the device."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from jaxtyping import Array, Float
+
+from gyrax.fields import SpectralLinear
+from gyrax.losses.dynamics import geodesic
+from gyrax.losses.total import Losses
+from gyrax.model.system import System
+from gyrax.training.config import TrainConfig
+from gyrax.training.phases import Data, Phase, window_losses
+from gyrax.training.state import TrainState
+
+Epoch = Callable[[Data, TrainState], tuple[TrainState, dict[str, Array]]]
+
+
+def batches_of(samples: int, batch_size: int) -> tuple[int, int]:
+    """Batches an epoch and samples a batch: whole batches only, so that one shape is compiled."""
+    size = min(batch_size, samples)
+    return samples // size, size
+
+
+def refresh_trained(system: System, trainable: Any) -> System:
+    """Power iterations for the spectral layers that are being trained; frozen ones stay exact."""
+    return jax.tree.map(
+        lambda node, flags: (
+            node.refreshed(2) if isinstance(node, SpectralLinear) and flags.weight else node
+        ),
+        system,
+        trainable,
+        is_leaf=lambda node: isinstance(node, SpectralLinear),
+    )
+
+
+def make_epoch(
+    config: TrainConfig,
+    phase: Phase,
+    trainable: Any,
+    optimiser: optax.GradientTransformation,
+    samples: int,
+) -> Epoch:
+    """The function that runs one epoch of `phase`; compile it once and call it for every epoch.
+
+    The order of an epoch comes from its number, and noise from the number of the update, so that a
+    resumed run sees the same of both.
+    """
+    batches, size = batches_of(samples, config.batch_size)
+
+    def update(data: Data, state: TrainState, rows: Array) -> tuple[TrainState, dict[str, Array]]:
+        params, rest = eqx.partition(state.system, trainable)
+
+        def loss(params: Any) -> tuple[Array, Losses]:
+            system = eqx.combine(params, rest)
+            noise = jr.fold_in(jr.fold_in(state.key, 1), state.step)
+            return phase.loss(system, data, rows, state.epoch, noise)
+
+        (value, losses), grads = eqx.filter_value_and_grad(loss, has_aux=True)(params)
+        updates, moments = optimiser.update(grads, state.optimiser, params)
+        system = eqx.combine(eqx.apply_updates(params, updates), rest)
+        system = refresh_trained(system, trainable)
+        metrics = losses | {"loss": value, "grad_norm": optax.global_norm(grads)}
+        state = TrainState(system, moments, state.step + 1, state.epoch, state.key, state.phase)
+        return state, metrics
+
+    @eqx.filter_jit(donate="all-except-first")
+    def epoch(data: Data, state: TrainState) -> tuple[TrainState, dict[str, Array]]:
+        order = jr.permutation(jr.fold_in(jr.fold_in(state.key, 0), state.epoch), samples)
+        arrays, static = eqx.partition(state, eqx.is_array)
+
+        def body(arrays: Any, rows: Array) -> tuple[Any, dict[str, Array]]:
+            state, metrics = update(data, eqx.combine(arrays, static), rows)
+            return eqx.filter(state, eqx.is_array), metrics
+
+        arrays, metrics = jax.lax.scan(body, arrays, order[: batches * size].reshape(batches, size))
+        state = eqx.combine(arrays, static)
+        state = eqx.tree_at(lambda s: s.epoch, state, state.epoch + 1)
+        return state, jax.tree.map(jnp.mean, metrics)
+
+    return epoch
+
+
+@eqx.filter_jit
+def encode_all(system: System, x: Float[Array, "N F"]) -> tuple[Array, Array, Array]:
+    """Latents, chart weights and charts of every frame, in blocks that bound the memory."""
+
+    def block(rows: Array) -> tuple[Array, Array, Array]:
+        encoding = system.encoder(rows)
+        return encoding.z, encoding.chart_weights, encoding.chart
+
+    return jax.lax.map(block, x, batch_size=1024)
+
+
+@eqx.filter_jit
+def validate_windows(system: System, data: Data) -> dict[str, Array]:
+    """Mean geodesic error of the noise-free rollout, and of standing still, on held-out windows."""
+    z, w, chart = encode_all(system, data.x)
+    horizon = data.mask.shape[1]
+    context = data.index.shape[1] - horizon
+    start = data.index[:, context - 1]
+    losses, batch = window_losses(
+        system,
+        z[data.index],
+        w[start],
+        chart[data.index],
+        data.actions[data.index],
+        data.mask,
+        None,
+    )
+    still = jnp.broadcast_to(z[start][:, None], batch.z.shape)
+    return {
+        "val_geodesic": losses["geodesic"],
+        "val_persistence": geodesic(still, batch.z, data.mask, batch.c),
+    }
+
+
+@eqx.filter_jit
+def validate_frames(system: System, data: Data) -> dict[str, Array]:
+    """Mean squared error of features decoded from the latent point alone, on held-out frames."""
+    z, _, _ = encode_all(system, data.x)
+    return {"val_recon": jnp.mean((jax.vmap(system.decode)(z) - data.x) ** 2)}

@@ -1,0 +1,101 @@
+"""The folded attention is the specification's attention, term by term."""
+
+import sys
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import naive
+from gyrax.model.folded import FoldedWorldModel
+from gyrax.training.build import build_system
+from gyrax.training.config import make_config
+
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+
+
+@pytest.fixture(params=[True, False], ids=["gated", "ungated"])
+def model(request, dtype):
+    config = make_config(
+        "document",
+        dict(latent_dim=5, num_charts=4, wm_d_model=24, hidden_dim=16, codes_per_chart=3,
+             action_dim=3, wm_token_init=0.7, wm_gate_charts=request.param, curvature=0.6),
+    )  # fmt: skip
+    return build_system(config, 7, key=jr.key(1)).world_model
+
+
+def samples(dtype, count=6):
+    z, a, w = jr.split(jr.key(2), 3)
+    points = 0.9 * jr.uniform(z, (count, 5), dtype, -0.5, 0.5)
+    return points, jr.normal(a, (count, 3), dtype), jax.nn.softmax(jr.normal(w, (count, 4), dtype))
+
+
+def close(a, b, dtype):
+    scale = jnp.abs(b).max()
+    assert jnp.abs(a - b).max() <= TOLERANCE[jnp.dtype(dtype).name] * scale
+
+
+def both(model, action, z, w):
+    """Every raw head output, folded and naive."""
+    empty = jnp.zeros((len(z), 0), z.dtype)
+    pairs = []
+    for field, args in (
+        (model.control, (action, w)),
+        (model.curl, (action, empty)),
+        (model.jump_rate, (empty, w)),
+    ):
+        folded = jax.vmap(lambda z, a, w, f=field: f.fold()(z, a, w)[0][0])(z, *args)
+        plain = jax.vmap(lambda z, a, w, f=field: naive.field_output(f, z, a, w))(z, action, w)
+        pairs.append((folded, plain))
+    folded = jax.vmap(lambda z, a, w: model.potential.fold()(z, a, w)[0])(z, empty, w)
+    plain = jax.vmap(lambda z, w: naive.potential_outputs(model.potential, z, w))(z, w)
+    return [*pairs, (folded, plain)]
+
+
+def test_fields_equal_the_naive_form(model, dtype):
+    z, action, w = samples(dtype)
+    for folded, plain in eqx.filter_jit(both)(model, action, z, w):
+        close(folded, plain, dtype)
+
+
+def test_stacked_heads_equal_the_fields(model, dtype):
+    """Running all heads as one call changes nothing, although slots and outputs are padded."""
+    z, action, w = samples(dtype)
+
+    @eqx.filter_jit
+    def pairs(model):
+        folded = FoldedWorldModel(model)
+        forces = jax.vmap(folded.forces)(z, action, w)
+        force, phi = jax.vmap(model.potential)(z, w)
+        readout = jax.vmap(folded.readout)(z, action, w)
+        return [
+            (forces.kick, force - jax.vmap(model.control)(z, action, w)),
+            (forces.field, jax.vmap(model.curl)(z, action)),
+            (jax.vmap(folded.phi)(z, w), phi),
+            (readout.chart_logits, jax.vmap(model.chart_target)(z, action)),
+            (readout.jump_rate, jax.vmap(model.jump_rate)(z, w)),
+        ]
+
+    for have, want in pairs(model):
+        close(have, want, dtype)
+
+
+def test_gradients_equal_the_naive_form(model, dtype):
+    """Folding moves parameters into products; their gradients must come out the same."""
+    z, action, w = samples(dtype, 2)
+
+    @eqx.filter_jit
+    def gradients(model):
+        def loss(which):
+            return lambda m: sum(jnp.sum(p[which] ** 2) for p in both(m, action, z, w))
+
+        return eqx.filter_grad(loss(0))(model), eqx.filter_grad(loss(1))(model)
+
+    have, want = (jax.tree.leaves(g) for g in gradients(model))
+    scale = max(jnp.abs(g).max() for g in want)
+    for a, b in zip(have, want, strict=True):
+        assert jnp.abs(a - b).max() <= 10 * TOLERANCE[jnp.dtype(dtype).name] * scale

@@ -1,0 +1,103 @@
+"""Laws of the single fields: Lipschitz bound, antisymmetry, isometry, gradient force."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from gyrax.fields import FactorizedJumpOperator, SpectralLinear, refresh_spectral
+from gyrax.fields.gated import NormGatedGELU
+from gyrax.fields.potential import drive, drive_gradient
+from gyrax.geometry import distance
+from gyrax.training.build import build_system
+from gyrax.training.config import make_config
+
+SMALL = dict(latent_dim=4, num_charts=3, wm_d_model=16, hidden_dim=16, codes_per_chart=3,
+             action_dim=3, wm_token_init=0.7)  # fmt: skip
+
+
+def world_model(**changes):
+    config = make_config("document", SMALL | changes)
+    return build_system(config, 5, key=jr.key(0)).world_model
+
+
+def largest_singular_value(layer):
+    return np.linalg.svd(np.asarray(layer.matrix), compute_uv=False).max()
+
+
+def test_spectral_bound_holds_through_training():
+    """Gradient steps that stretch W: the true σ of the normalised matrix stays within 1e-3 of one."""
+    layer = SpectralLinear.create(3, 24, 16, key=jr.key(0))
+    x = jr.normal(jr.key(1), (64, 16))
+
+    @eqx.filter_jit
+    def step(layer):
+        loss = lambda m: -jnp.mean(jax.vmap(m)(x) ** 2)
+        grads = jax.grad(lambda w: loss(eqx.tree_at(lambda m: m.weight, layer, w)))(layer.weight)
+        layer = eqx.tree_at(lambda m: m.weight, layer, layer.weight - 2.0 * grads)
+        return refresh_spectral(layer)
+
+    for _ in range(100):
+        layer = step(layer)
+    raw = np.linalg.svd(np.asarray(layer.weight), compute_uv=False).max()
+    assert raw > 1.5, "the test must leave the region where no normalisation is needed"
+    assert largest_singular_value(layer) <= 1 + 1e-3
+
+
+def test_small_weights_are_left_alone():
+    weight = 0.1 * jr.normal(jr.key(0), (5, 7)) / 7
+    np.testing.assert_array_equal(SpectralLinear(weight).matrix, weight)
+
+
+def test_norm_gate_commutes_with_rotations_of_a_bundle():
+    gate = eqx.tree_at(lambda g: g.bias, NormGatedGELU(8, 4), jnp.array([0.3, -0.2]))
+    rotation = jnp.linalg.qr(jr.normal(jr.key(0), (4, 4)))[0]
+    turn = lambda x: (x.reshape(2, 4) @ rotation.T).reshape(8)
+    x = jr.normal(jr.key(1), (8,))
+    np.testing.assert_allclose(gate(turn(x)), turn(gate(x)), atol=1e-6)
+    with pytest.raises(ValueError, match="not a multiple"):
+        NormGatedGELU(9, 4)
+
+
+def test_curl_is_antisymmetric():
+    field = world_model().curl(0.3 * jnp.ones(4), jnp.array([1.0, -2.0, 0.5]))
+    assert jnp.abs(field).max() > 0
+    np.testing.assert_array_equal(field, -field.T)
+
+
+@pytest.mark.parametrize("c", [1.0, 0.3])
+def test_jump_operator_is_an_isometry_and_invertible(x64, c):
+    centers = 0.4 * jr.normal(jr.key(0), (3, 4)) / 4
+    operator = FactorizedJumpOperator.create(centers, c=c, key=jr.key(1))
+    operator = eqx.tree_at(lambda o: o.generator, operator, jr.normal(jr.key(2), (3, 6)))
+    x, y = 0.5 * jr.normal(jr.key(3), (2, 4)) / 4
+    s, t = jnp.asarray(0), jnp.asarray(2)
+    moved = operator(x, s, t), operator(y, s, t)
+    np.testing.assert_allclose(distance(*moved, c), distance(x, y, c), rtol=1e-12)
+    np.testing.assert_allclose(operator(moved[0], t, s), x, atol=1e-13)
+    np.testing.assert_allclose(operator(x, s, s), x, atol=1e-13)
+    assert jnp.linalg.norm(moved[0] - x) > 0.1
+
+
+@pytest.mark.parametrize("c", [1.0, 0.3])
+def test_drive_gradient_is_the_gradient(x64, c):
+    z = jnp.array([0.3, -0.2, 0.6])
+    np.testing.assert_allclose(drive_gradient(z, c), jax.grad(drive)(z, c), rtol=1e-12)
+    assert jnp.all(jnp.isfinite(drive_gradient(jnp.zeros(3), c)))
+
+
+def test_gradient_force_is_the_gradient_of_phi(x64):
+    """`force="gradient"` is ∂Φ; the direct force is another function."""
+    model = world_model(wm_force="gradient")
+    z, w = jnp.array([0.3, -0.2, 0.1, 0.25]), jnp.array([0.5, 0.2, 0.3])
+    force, _ = model.potential(z, w)
+    step = 1e-6
+    differences = [
+        (model.potential(z + step * e, w)[1] - model.potential(z - step * e, w)[1]) / (2 * step)
+        for e in jnp.eye(4)
+    ]
+    np.testing.assert_allclose(force, differences, rtol=1e-6, atol=1e-9)
+    direct = world_model().potential(z, w)[0]
+    assert jnp.abs(direct - force).max() > 1e-3

@@ -1,0 +1,98 @@
+"""Losses against the reference values, and their masks, names and weights."""
+
+import inspect
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import gyrax.losses.total
+from gyrax.dynamics import kinetic_energy
+from gyrax.fields.jump_operator import FactorizedJumpOperator
+from gyrax.losses import default_weights
+from gyrax.losses import dynamics as dyn
+from gyrax.losses import encoder as enc
+from gyrax.losses.total import ramp, total
+
+
+@jax.jit
+def values(arrays):
+    i = {k.removeprefix("inputs/"): v for k, v in arrays.items()}
+    w, z = i["chart_weights"], i["z"]
+    energy = i["seq_phi"][..., 0] + kinetic_energy(i["seq_z_pred"], i["seq_momenta"])
+    operator = FactorizedJumpOperator(
+        i["weights/jump_operator.chart_centers"], i["weights/jump_operator.rotations"]
+    ).fold()
+    return {
+        "geodesic": dyn.geodesic(i["seq_z_pred"], i["seq_z_target"]),
+        "chart_transition": dyn.chart_transition(i["seq_chart_logits"], i["seq_target_charts"]),
+        "momentum_reg": dyn.momentum_regularisation(i["seq_z_pred"], i["seq_momenta"]),
+        "energy_conservation_unbiased_var": dyn.energy_conservation(energy),
+        "jump_dynamics": dyn.jump_sparsity(i["seq_jump_rates"][..., 0]),
+        "routing_entropy": enc.routing_entropy(w),
+        "diversity": enc.diversity(w),
+        "uniformity": enc.uniformity(z),
+        "radial_calibration": enc.radial_calibration(z, w),
+        "codebook_spread": enc.codebook_spread(i["codebook"]),
+        "codebook_centering": enc.codebook_centering(i["codebook"]),
+        "chart_collapse": enc.chart_collapse(w),
+        "code_collapse": enc.code_collapse(i["v_local"], i["codebook"], w),
+        "window_eps10": enc.window(w, 10.0),
+        "jump_consistency": enc.jump_consistency(i["chart_coordinates"], w, operator),
+        "consistency_kl": enc.consistency(w, i["decoder_chart_weights"]),
+    }
+
+
+def test_reference_values(reference, x64):
+    have = values({k: jnp.asarray(v) for k, v in reference.items()})
+    want = {k.removeprefix("losses/"): v for k, v in reference.items() if k.startswith("losses/")}
+    assert set(have) == set(want)
+    for name, value in have.items():
+        np.testing.assert_allclose(value, want[name], rtol=1e-3, err_msg=name)
+
+
+def test_padding_does_not_count(x64):
+    """A padded batch has the losses of the batch without its padding."""
+    keys = iter(jr.split(jr.key(0), 8))
+    z, target = (0.3 * jr.normal(next(keys), (4, 6, 3)) for _ in range(2))
+    p, logits = jr.normal(next(keys), (4, 6, 3)), jr.normal(next(keys), (4, 6, 5))
+    chart = jr.randint(next(keys), (4, 6), 0, 5)
+    rates, energy = jr.uniform(next(keys), (4, 6)), jr.normal(next(keys), (4, 6))
+    mask = jnp.ones((4, 6)).at[:, 4:].set(0.0)
+    cases = [
+        (dyn.geodesic, (z, target)),
+        (dyn.chart_transition, (logits, chart)),
+        (dyn.momentum_regularisation, (z, p)),
+        (dyn.energy_conservation, (energy,)),
+        (dyn.jump_sparsity, (rates,)),
+    ]
+    for function, args in cases:
+        short = function(*(a[:, :4] for a in args))
+        np.testing.assert_allclose(function(*args, mask=mask), short, rtol=1e-12)
+        assert abs(function(*args) - short) > 1e-6
+
+
+def test_every_name_stands_once_in_the_code():
+    """A loss is named in `total.py` and nowhere else: no second list can disagree with it."""
+    source = Path(inspect.getfile(gyrax.losses.total)).parents[1]
+    text = "\n".join(p.read_text() for p in source.rglob("*.py"))
+    for name in default_weights():
+        assert len(re.findall(rf'Term\(\s*"{name}"', text)) == 1, name
+        assert f'"w_{name}"' not in text and f"w_{name}:" not in text, name
+
+
+def test_jump_ramp():
+    np.testing.assert_allclose(
+        [ramp(0.1, jnp.asarray(e)) for e in (0, 19, 20, 35, 50, 99)],
+        [0.0, 0.0, 0.01, 0.055, 0.1, 0.1],
+        rtol=1e-6,
+    )
+
+
+def test_total_needs_a_weight_for_every_loss():
+    with pytest.raises(AssertionError, match="without a weight"):
+        total({"recon": jnp.ones(())}, {})
