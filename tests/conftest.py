@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gyrax.training.device import cache_folder
+from tiny import write_tiny
 
 # Compiling is most of the suite's time, and many tests compile the same programs.
 jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
@@ -39,3 +40,9 @@ def reference(request: pytest.FixtureRequest) -> dict[str, np.ndarray]:
     """
     with np.load(REFERENCE / f"{request.param}.npz") as file:
         return dict(file)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LeRobot folder small enough to train on in seconds."""
+    return write_tiny(tmp_path_factory.mktemp("data") / "tiny")

@@ -9,3 +9,6 @@ from gyrax.dynamics import kinetic_energy as kinetic_energy
 from gyrax.dynamics import langevin_terms as langevin_terms
 from gyrax.dynamics import solver_by_name as solver_by_name
 from gyrax.dynamics import solver_names as solver_names
+from gyrax.interop import world_model_from_arrays as world_model_from_arrays
+from gyrax.model import Trajectory as Trajectory
+from gyrax.model import WorldModel as WorldModel

@@ -1,15 +1,11 @@
 """The folded attention is the specification's attention, term by term."""
 
-import sys
-from pathlib import Path
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 import naive
 from gyrax.model.folded import FoldedWorldModel
 from gyrax.training.build import build_system

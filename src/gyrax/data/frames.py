@@ -73,9 +73,18 @@ def _names(folder: LeRobotFolder, key: str) -> list[str]:
     return [f"{key}.{name}" for name in names]
 
 
+NOISE_FLOOR = 0.02
+
+
 @dataclass(frozen=True)
 class Normaliser:
-    """Mean and standard deviation of features and actions over the training episodes."""
+    """Mean and scale of features and actions over the training episodes.
+
+    The scale of a column is its standard deviation, but at least `NOISE_FLOOR` times the median of
+    its vector's: a column that hardly moves beside the others, such as the height of a cube that
+    slides on a table, is contact or sensor noise, which full standardising would blow up to the size
+    of the motion.
+    """
 
     feature_mean: np.ndarray
     feature_std: np.ndarray
@@ -101,7 +110,8 @@ class Normaliser:
                     f"{frames.source}: constant over the training episodes: {listed}; a column that "
                     "never changes cannot be standardised: drop it from the data set."
                 )
-            moments += [mean.astype(np.float32), std.astype(np.float32)]
+            scale = np.maximum(std, NOISE_FLOOR * np.median(std))
+            moments += [mean.astype(np.float32), scale.astype(np.float32)]
         return cls(*moments)
 
     def __call__(self, frames: Frames) -> tuple[np.ndarray, np.ndarray]:

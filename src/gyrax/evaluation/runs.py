@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -156,28 +157,27 @@ def simulate_data_run(out: Path, *, episodes: int, seed: int, console: Console) 
 
 
 def report_table(report: dict[str, Any]) -> Table:
-    """A report as a table: errors by horizon step, then the scalars."""
+    """A report as a table: errors by frames ahead, then the scalars."""
     table = Table(
         title=f"{report['split']} episodes: {report['windows']} windows of "
-        f"{report['episodes']} episodes",
+        f"{report['episodes']} episodes, error by frames ahead",
         title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        caption_justify="left",
     )
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for step in report["horizon"]:
         table.add_column(str(step), justify="right")
     table.add_column("mean", justify="right")
     table.add_column("skill", justify="right")
-    for kind in ("geodesic", "feature_rmse"):
-        for name in ("model", "persistence", "ridge"):
+    for kind, title in (("geodesic", "geodesic"), ("feature_rmse", "feature RMSE")):
+        table.add_row(f"[bold]{title}[/bold]")
+        for name in ("model", "ridge", "persistence"):
             values = report[name][kind]
             skill = report[name].get("skill_mean") if kind == "geodesic" else None
-            table.add_row(
-                f"{name} {kind}",
-                *(f"{v:.3f}" for v in values),
-                f"{sum(values) / len(values):.3f}",
-                "" if skill is None else f"{skill:.3f}",
-            )
-        table.add_section()
+            cells = [f"{v:.3f}" for v in (*values, sum(values) / len(values))]
+            table.add_row(f"  {name}", *cells, "" if skill is None else f"{skill:.3f}")
     scalars = {k: v for k, v in report.items() if isinstance(v, float) and k != "skill_mean"}
-    table.caption = ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in scalars.items())
+    table.caption = "\n".join(f"{k.replace('_', ' ')}: {v:.4g}" for k, v in scalars.items())
     return table

@@ -8,7 +8,6 @@ from gyrax.fields.jump_operator import FactorizedJumpOperator as FactorizedJumpO
 from gyrax.fields.jump_rate import CovariantJumpRate as CovariantJumpRate
 from gyrax.fields.linear import Frozen as Frozen
 from gyrax.fields.linear import SpectralLinear as SpectralLinear
-from gyrax.fields.linear import refresh_spectral as refresh_spectral
 from gyrax.fields.momentum_init import CovariantMomentumInit as CovariantMomentumInit
 from gyrax.fields.potential import CovariantPotential as CovariantPotential
 from gyrax.fields.tokenizers import ActionTokenizer as ActionTokenizer

@@ -1,12 +1,10 @@
 """Linear maps without bias: plain and Lipschitz-bounded."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from gyrax._types import PRNGKey
 from gyrax.fields.initial import kaiming_uniform
@@ -26,7 +24,7 @@ def is_frozen(node: object) -> bool:
 class SpectralLinear(eqx.Module):
     """y = Wx / max(σ(W), 1): a linear map that never stretches, without bias.
 
-    σ is ‖Wᵀu‖ with a stored left singular vector `u`, which [`refresh_spectral`][] improves by power
+    σ is ‖Wᵀu‖ with a stored left singular vector `u`, which training [`refreshed`][]s by power
     iteration once per optimiser step, not once per call.
 
     **Fields:** `weight`, raw, shape `(*stack, out, in)`; `u`, shape `(*stack, out)`.
@@ -62,18 +60,11 @@ class SpectralLinear(eqx.Module):
 
     def refreshed(self, iterations: int) -> "SpectralLinear":
         """The same layer after more power iterations on `u`."""
-        u = self.u.value
-        for _ in range(iterations):
+
+        def iterate(_: ArrayLike, u: Array) -> Array:
             v = jnp.einsum("...oi,...o->...i", self.weight, u)
             u = jnp.einsum("...oi,...i->...o", self.weight, v)
-            u = u / jnp.maximum(jnp.linalg.norm(u, axis=-1, keepdims=True), 1e-30)
+            return u / jnp.maximum(jnp.linalg.norm(u, axis=-1, keepdims=True), 1e-30)
+
+        u = jax.lax.fori_loop(0, iterations, iterate, self.u.value)
         return eqx.tree_at(lambda layer: layer.u.value, self, u)
-
-
-def refresh_spectral(tree: Any, iterations: int = 2) -> Any:
-    """Refresh the singular vectors of every [`SpectralLinear`][] in a pytree."""
-    return jax.tree.map(
-        lambda node: node.refreshed(iterations) if isinstance(node, SpectralLinear) else node,
-        tree,
-        is_leaf=lambda node: isinstance(node, SpectralLinear),
-    )

@@ -143,11 +143,11 @@ class WorldModel(eqx.Module):
                 y = self._jump(folded, y, w, logits, jumped)
             phi = folded.phi(y.z, w)
             w = jax.nn.softmax(logits)
-            return (y, w), Trajectory(y.z, y.p, logits, w, rate, jumped, phi)
+            return (y, w), (y.z, y.p, logits, w, rate, jumped, phi)
 
         start = PhaseState(z0, self.initial_momentum(z0, z_previous))
-        _, trajectory = jax.lax.scan(frame, (start, w0), (actions, noise, uniform))
-        return trajectory
+        _, columns = jax.lax.scan(frame, (start, w0), (actions, noise, uniform))
+        return Trajectory(*columns)
 
     def terms(self, folded: FoldedWorldModel, path: PresampledPath | None) -> diffrax.MultiTerm:
         """The SDE of this model; its `args` are `(action, chart weights)`."""

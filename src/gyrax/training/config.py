@@ -63,7 +63,8 @@ class TrainConfig:
     wm_gamma_risk: float = _setting(0.01, "Weight of the risk force", "Integration")
     wm_force: str = _setting("direct", "Force as a head, or as the gradient of Φ", "Integration")
     wm_use_boris: bool = _setting(
-        True, "Rotate the momentum by the curl field", "Integration", "--wm-use-boris/--wm-no-boris")  # fmt: skip
+        True, "Rotate the momentum by the curl field", "Integration",
+        "--wm-use-boris/--wm-no-boris")  # fmt: skip
     wm_use_jump: bool = _setting(
         True, "Poisson jumps between charts", "Integration", "--wm-use-jump/--wm-no-jump")  # fmt: skip
     wm_context: int = _setting(1, "Known frames: 1, or 2 to know the velocity", "Integration")
@@ -80,6 +81,8 @@ class TrainConfig:
     sequence_length: int = _setting(8, "Frames from the start of a rollout to its end", "Training")
     grad_clip: float = _setting(1.0, "Largest gradient norm", "Training")
     schedule: str = _setting("constant", "Learning rate over a phase", "Training")
+    weight_decay: float = _setting(
+        0.0, "Decoupled weight decay of the world model's matrices", "Training")  # fmt: skip
     encoder_scale: float = _setting(0.1, "Weight of the encoder losses in phase 3", "Training")
     dynamics_scale: float = _setting(1.0, "Weight of the dynamics losses in phase 3", "Training")
     seed: int = _setting(0, "Random seed", "Training")
@@ -129,13 +132,13 @@ class TrainConfig:
 
 
 POSITIVE = (
-    "curvature", "wm_token_init", "wm_output_init", "wm_d_model", "action_dim", "hidden_dim", "wm_dt", "wm_substeps",
-    "lr", "lr_wm", "lr_joint_encoder", "lr_joint_wm", "batch_size", "grad_clip", "log_every",
+    "curvature", "wm_token_init", "wm_output_init", "wm_d_model", "action_dim", "hidden_dim",
+    "wm_dt", "wm_substeps", "lr", "lr_wm", "lr_joint_encoder", "lr_joint_wm", "batch_size", "grad_clip", "log_every",
     "save_every",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "wm_gamma_friction", "wm_T_c", "phase1_epochs", "phase2_epochs", "phase3_epochs",
-    "encoder_scale", "dynamics_scale", "seed",
+    "encoder_scale", "dynamics_scale", "weight_decay", "seed",
 )  # fmt: skip
 ARCHITECTURE = tuple(
     f.name for f in dataclasses.fields(TrainConfig) if f.metadata.get("group") == "Architecture"
@@ -229,8 +232,8 @@ def from_json(text: str, source: str) -> TrainConfig:
     try:
         values = json.loads(text)
         known = get_type_hints(TrainConfig)
-        if not isinstance(values, dict) or set(values) != set(known):
-            raise ValueError("its settings are not those of this version of gyrax")
+        if not isinstance(values, dict) or not set(values) <= set(known):
+            raise ValueError("it has settings that this version of gyrax does not know")
         return TrainConfig(**values)
     except (ValueError, TypeError) as error:
         raise InputError(

@@ -180,7 +180,7 @@ def _joint_loss(config: TrainConfig) -> Loss:
 def make_optimiser(
     config: TrainConfig, phase: Phase, labels: Any, updates: int
 ) -> optax.GradientTransformation:
-    """Clip the whole gradient, Adam over one flat vector, then each group's learning rate.
+    """Clip the whole gradient, Adam over one flat vector, then each group's decay and learning rate.
 
     `labels` names the group of every trained leaf; `updates` is the length of a cosine schedule.
     """
@@ -188,7 +188,14 @@ def make_optimiser(
     def rate(peak: float) -> Any:
         return optax.cosine_decay_schedule(peak, updates) if config.schedule == "cosine" else peak
 
-    groups = {name: optax.scale_by_learning_rate(rate(lr)) for name, lr in phase.rates.items()}
+    def group(name: str, peak: float) -> optax.GradientTransformation:
+        decay = config.weight_decay if name == "world_model" else 0.0
+        matrices = lambda tree: jax.tree.map(lambda leaf: leaf.ndim > 1, tree)
+        return optax.chain(
+            optax.add_decayed_weights(decay, matrices), optax.scale_by_learning_rate(rate(peak))
+        )
+
+    groups = {name: group(name, peak) for name, peak in phase.rates.items()}
     return optax.chain(
         optax.clip_by_global_norm(config.grad_clip),
         optax.flatten(optax.scale_by_adam()),

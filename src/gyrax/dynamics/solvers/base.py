@@ -33,8 +33,9 @@ def langevin_parts(terms: Any) -> LangevinParts:
         drift, diffusion = (p.term if hasattr(p, "direction") else p for p in parts)
         if isinstance(drift, LangevinDrift) and isinstance(diffusion, LangevinDiffusion):
             return LangevinParts(drift, diffusion, direction)
+    given = getattr(terms, "term", terms)
     raise ValueError(
-        f"a solver on the ball was given {type(terms).__name__}; it needs the parts of the Langevin "
+        f"a solver on the ball was given {type(given).__name__}; it needs the parts of the Langevin "
         "equation: build the terms with gyrax.langevin_terms(...)."
     )
 

@@ -1,0 +1,43 @@
+"""What the README shows runs as shown."""
+
+import re
+from pathlib import Path
+
+import cli
+import pytest
+from typer.testing import CliRunner
+
+from tiny import TINY
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+SHELL = [
+    line.split("#")[0].split()
+    for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+@pytest.mark.parametrize("snippet", PYTHON, ids=["swap", "simulate"])
+def test_python_snippets(snippet, capsys):
+    exec(compile(snippet, "README.md", "exec"), {})
+    assert "nan" not in capsys.readouterr().out
+
+
+def test_commands(tmp_path, monkeypatch, tiny_folder):
+    """The commands of the first use, in order, in one folder, on small data."""
+    monkeypatch.chdir(tmp_path)
+    commands = [words[2:] for words in SHELL if words[:2] == ["python", "cli.py"]]
+    assert ["train", "--phase", "2"] in commands and len(commands) == 4
+    small = [f"--{k.replace('_', '-')}={v}" for k, v in (TINY | dict(save_every=50)).items()]
+    for words in commands:
+        extra = ["--data", str(tiny_folder)]
+        if words[0] == "train":
+            extra += small
+        result = CliRunner().invoke(cli.app, [*words, *extra])
+        assert result.exit_code == 0, (words, result.output)
+
+
+def test_pictures_are_there():
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (Path(__file__).parents[1] / picture).is_file(), picture
