@@ -69,6 +69,7 @@ def test_padding_does_not_count(x64):
         (dyn.momentum_regularisation, (z, p)),
         (dyn.energy_conservation, (energy,)),
         (dyn.jump_sparsity, (rates,)),
+        (dyn.jump_surprise, (rates, (chart > 2).astype(float))),
     ]
     for function, args in cases:
         short = function(*(a[:, :4] for a in args))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gyrax.dynamics import kinetic_energy
+from gyrax.dynamics import bernoulli_log_likelihood, kinetic_energy
 from gyrax.geometry import distance
 
 Frames = Float[Array, "B H"]
@@ -55,3 +55,12 @@ def energy_conservation(energy: Frames, mask: Frames | None = None) -> Loss:
 def jump_sparsity(rates: Frames, mask: Frames | None = None) -> Loss:
     """Mean |λ_jump|: jumps should be rare."""
     return _mean(jnp.abs(rates), mask)
+
+
+def jump_surprise(hazards: Frames, events: Float[Array, "B H"], mask: Frames | None = None) -> Loss:
+    """Minus the mean log-likelihood of which frames change charts, at hazards λ · frame time.
+
+    The only loss that ever raises the jump rate (design §3, *Jumps*).
+    """
+    each = jax.vmap(jax.vmap(bernoulli_log_likelihood))(hazards, events)
+    return _mean(-each, mask)

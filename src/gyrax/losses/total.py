@@ -41,7 +41,15 @@ class DynamicsBatch(NamedTuple):
     z: Float[Array, "B H D"]
     chart: Int[Array, "B H"]
     mask: Float[Array, "B H"]
+    start_chart: Int[Array, " B"]
+    frame_time: float
     c: float
+
+    @property
+    def chart_changes(self) -> Float[Array, "B H"]:
+        """One where the data's chart differs from the frame before."""
+        before = jnp.concatenate([self.start_chart[:, None], self.chart[:, :-1]], axis=1)
+        return (self.chart != before).astype(self.mask.dtype)
 
     @property
     def energy(self) -> Float[Array, "B H"]:
@@ -103,6 +111,9 @@ DYNAMICS: tuple[Term, ...] = (
          lambda b: dynamics.energy_conservation(b.energy, b.mask)),
     Term("jump_dynamics", 0.1, "L1 on jump rates: jumps are rare",
          lambda b: dynamics.jump_sparsity(b.trajectory.jump_rates, b.mask)),
+    Term("jump_likelihood", 0.0, "Likelihood of observed chart changes (not in the document)",
+         lambda b: dynamics.jump_surprise(
+             b.frame_time * b.trajectory.jump_rates, b.chart_changes, b.mask)),
 )  # fmt: skip
 
 RAMPED = ENCODER[-1].name
@@ -110,7 +121,7 @@ RAMP_START, RAMP_END, RAMP_FLOOR = 20, 50, 0.01
 
 
 def default_weights() -> dict[str, float]:
-    """Every loss and its weight in the specification."""
+    """Every loss and its weight in the specification (zero for the one that is not in it)."""
     return {term.name: term.weight for term in (*ENCODER, *DYNAMICS)}
 
 

@@ -133,8 +133,8 @@ class TrainConfig:
 
 POSITIVE = (
     "curvature", "wm_token_init", "wm_output_init", "wm_d_model", "action_dim", "hidden_dim",
-    "wm_dt", "wm_substeps", "lr", "lr_wm", "lr_joint_encoder", "lr_joint_wm", "batch_size", "grad_clip", "log_every",
-    "save_every",
+    "wm_dt", "wm_substeps", "lr", "lr_wm", "lr_joint_encoder", "lr_joint_wm", "batch_size",
+    "grad_clip", "log_every", "save_every",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "wm_gamma_friction", "wm_T_c", "phase1_epochs", "phase2_epochs", "phase3_epochs",
@@ -157,6 +157,8 @@ _DEFAULT: dict[str, Any] = {
     "wm_token_init": 0.5,
     "wm_output_init": 0.01,
     "wm_jump_offset": -3.0,
+    "wm_gate_charts": False,
+    "schedule": "cosine",
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "document": {},

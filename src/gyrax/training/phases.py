@@ -126,6 +126,8 @@ def window_losses(
         jax.lax.stop_gradient(z[:, context:]),
         chart[:, context:],
         mask,
+        chart[:, context - 1],
+        system.world_model.frame_time,
         system.world_model.c,
     )
     return dynamics_losses(batch), batch
