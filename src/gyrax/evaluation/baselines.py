@@ -29,8 +29,8 @@ class WindowBatch:
 
     def tangent(self, points: np.ndarray) -> np.ndarray:
         """log₀ of points, as float64."""
-        points = jnp.asarray(points)
-        return np.asarray(log_map(jnp.zeros_like(points), points, self.c), np.float64)
+        at = jnp.asarray(points)
+        return np.asarray(log_map(jnp.zeros_like(at), at, self.c), np.float64)
 
 
 def persistence(batch: WindowBatch) -> np.ndarray:

@@ -172,5 +172,5 @@ def stack_heads(parts: Sequence[FoldedAttention], actions: int, charts: int) -> 
         mask.extend((False,) * before + row + (False,) * after for row in part.mask)
     with_charts = [p for p in parts if len(p.mask[0]) > p.score_bias.shape[1]]
     gated = any(part.gated for part in with_charts)
-    arrays = [jnp.concatenate(field) for field in fields]
-    return FoldedAttention(*arrays, tuple(mask), gated, parts[0].c)
+    gain, bias, value_gain, value_bias = (jnp.concatenate(field) for field in fields)
+    return FoldedAttention(gain, bias, value_gain, value_bias, tuple(mask), gated, parts[0].c)

@@ -236,7 +236,10 @@ def from_json(text: str, source: str) -> TrainConfig:
         known = get_type_hints(TrainConfig)
         if not isinstance(values, dict) or not set(values) <= set(known):
             raise ValueError("it has settings that this version of gyrax does not know")
-        return TrainConfig(**values)
+        weights = default_weights()
+        if not set(values.get("weights", {})) <= set(weights):
+            raise ValueError("it has loss weights that this version of gyrax does not know")
+        return TrainConfig(**values | {"weights": weights | values.get("weights", {})})
     except (ValueError, TypeError) as error:
         raise InputError(
             f"{source}: not a configuration of gyrax ({error}); the checkpoint is damaged or of "

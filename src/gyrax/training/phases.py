@@ -1,6 +1,6 @@
 """The three phases as data: what each trains, on what, by which losses and learning rates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -197,7 +197,7 @@ def make_optimiser(
             optax.add_decayed_weights(decay, matrices), optax.scale_by_learning_rate(rate(peak))
         )
 
-    groups = {name: group(name, peak) for name, peak in phase.rates.items()}
+    groups: dict[Hashable, Any] = {name: group(name, peak) for name, peak in phase.rates.items()}
     return optax.chain(
         optax.clip_by_global_norm(config.grad_clip),
         optax.flatten(optax.scale_by_adam()),
