@@ -12,8 +12,9 @@ whose terms are positive, so that nothing is lost beyond what the coordinates th
 Source: A. Ungar, *Analytic Hyperbolic Geometry*; Ganea et al. 2018, *Hyperbolic Neural Networks*.
 """
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from gyrax._types import Batched, Covector, Point, Scalar, Tangent
 from gyrax.geometry.safe import asinhc, eps, safe_norm, sech2, tanhc
@@ -105,7 +106,9 @@ def _gyration(u: Array, v: Array, w: Array, gap_v: Array, c: Scalar) -> Array:
         return u * _dot(s, x) - s * _dot(u, x)
 
     first = wedge(w)
-    return w + 2.0 * c * (alpha * first + c * wedge(first)) / (s2 + gap_u * gap_v)
+    # |u∧v|² from the same Ω: the norm is then kept to rounding, however the parts are rounded.
+    area = jnp.maximum(-_dot(s, wedge(u)), 0.0)
+    return w + 2.0 * c * (alpha * first + c * wedge(first)) / (alpha**2 + c**2 * area)
 
 
 def distance(x: Point, y: Point, c: Scalar = 1.0) -> Batched:
@@ -162,7 +165,9 @@ def transport_scale(x: Point, y: Point, c: Scalar = 1.0) -> Batched:
 def geodesic_flow(
     z: Point, p: Covector, t: float | int | Batched, c: Scalar = 1.0
 ) -> tuple[Point, Covector]:
-    """Free flight for a time `t` under H = ½λ⁻²‖p‖², exactly; conserves ‖p‖/λ to rounding.
+    """Free flight for a time `t` under H = ½λ⁻²‖p‖², exactly.
+
+    It conserves ‖p‖/λ to the rounding of λ itself, which is λ·eps where 1 − c‖z‖² is small.
 
     z′ = exp_z(tλ⁻²p), and p is carried along by parallel transport (design §3, *A*).
     """
@@ -186,8 +191,10 @@ def frechet_mean(
     It starts at the origin, so `steps=1` is the log/exp barycentre exp₀(Σ wₖ log₀ zₖ). `weights` are
     taken as they are; give them summing to one.
     """
-    mean = jnp.zeros_like(points[..., 0, :])
-    for _ in range(steps):
+
+    def step(_: ArrayLike, mean: Array) -> Array:
         tangent = jnp.sum(weights[..., None] * log_map(mean[..., None, :], points, c), axis=-2)
-        mean = exp_map(mean, tangent, c)
-    return mean
+        return exp_map(mean, tangent, c)
+
+    origin = jnp.zeros_like(points[..., 0, :])
+    return step(0, origin) if steps == 1 else jax.lax.fori_loop(0, steps, step, origin)
