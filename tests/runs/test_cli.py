@@ -67,19 +67,6 @@ def test_evaluate_json(trained, tiny_folder):
     assert report["split"] == "test" and report["episodes"] == 1
 
 
-def test_resume_goes_on_in_the_same_folder(trained, tiny_folder, tmp_path):
-    out = tmp_path / "run"
-    shutil.copytree(trained[0], out)
-    named_as_specified = f"{out}/p2_epoch_00001.pt"
-    result = call(
-        "train", "--resume", named_as_specified, "--data", tiny_folder,
-        "--phase1-epochs", 0, "--phase2-epochs", 0, "--phase3-epochs", 1, "--device", "cpu",
-    )  # fmt: skip
-    assert result.exit_code == 0, result.output
-    assert "running phases 3" in result.output
-    assert (out / "p3_epoch_00000").is_dir() and (out / "p2_epoch_00001").is_dir()
-
-
 def test_folders_that_would_lose_something(trained, tiny_folder, tmp_path):
     out, _ = trained
     before = sorted(p.name for p in out.rglob("*"))
@@ -212,13 +199,36 @@ def test_bad_evaluations(trained, tiny_folder, tmp_path):
     )
 
 
-def test_cuda_is_refused_where_there_is_none(tiny_folder, tmp_path):
+SPECIFIED = {
+    "minimal": "--phase1-epochs 0 --phase2-epochs 0 --phase3-epochs 500 --latent-dim 3 --num-charts 16 "
+    "--codes-per-chart 64 --wm-d-model 128 --log-every 1 --save-every 20 --device cuda",
+    "full": "--phase1-epochs 100 --phase2-epochs 50 --phase3-epochs 50 --latent-dim 16 "
+    "--num-charts 8 --codes-per-chart 32 --hidden-dim 256 --wm-d-model 128 --log-every 5 "
+    "--save-every 50 --device cuda",
+    "resume": "--resume outputs/vla/joint/p2_epoch_00049.pt --phase1-epochs 0 --phase2-epochs 0 "
+    "--phase3-epochs 100 --device cuda",
+}
+
+
+@pytest.mark.parametrize("command", SPECIFIED.values(), ids=SPECIFIED)
+def test_the_documents_commands(command, trained, tiny_folder, tmp_path, monkeypatch):
+    """The three training commands of the specification, flags unchanged. Where there is no GPU they are
+    understood as far as `--device cuda`; on the CPU the same flags train."""
     import jax
 
     if jax.default_backend() != "cpu":
         pytest.skip("this machine has a GPU")
-    refused("train", "--data", tiny_folder, "--out", tmp_path / "r", *FLAGS, "--device", "cuda",
-            says="--device cuda: JAX finds no CUDA device")  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    if "--resume" in command:
+        shutil.copytree(trained[0] / "p2_epoch_00001", "outputs/vla/joint/p2_epoch_00049")
+    refused(
+        "train", *command.split(), "--data", tiny_folder, says="^error: --device cuda: JAX finds no"
+    )
+    if "--resume" in command:
+        short = command.replace("cuda", "cpu").replace("100", "1").split()
+        result = call("train", *short, "--data", tiny_folder)
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / "outputs/vla/joint/p3_epoch_00000").is_dir()
 
 
 @pytest.mark.parametrize("flag", [["--episodes", "0"], ["--seed", "-1"]])

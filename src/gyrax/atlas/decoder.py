@@ -83,7 +83,8 @@ class Decoder(eqx.Module):
         """Features and the decoder's chart weights of one point; texture is zero where unknown."""
         w = self.router(z)
         tangent = log_map(jnp.zeros_like(z), z, self.c)
-        hidden = w @ jax.vmap(self.chart_gate)(self.chart(tangent))
+        # z, not log₀ z: gates grow with the square of a norm, and z is bounded wherever a rollout goes.
+        hidden = w @ jax.vmap(self.chart_gate)(self.chart(self.c**0.5 * z))
         hidden = self.second(self.first(hidden, w), w)
         x = self.head(hidden) + self.skip(tangent)
         if texture is not None:

@@ -27,6 +27,7 @@ from gyrax.training.loop import (
 
 DEFAULT_RUN = Path("outputs/vla/joint")
 FIGURE = "figure.png"
+SHOWN = 8
 
 
 def train_run(
@@ -157,18 +158,21 @@ def simulate_data_run(out: Path, *, episodes: int, seed: int, console: Console) 
 
 
 def report_table(report: dict[str, Any]) -> Table:
-    """A report as a table: errors by frames ahead, then the scalars."""
+    """A report as a table: errors by frames ahead (eight of them, if there are more), then the scalars."""
     table = Table(
         title=f"{report['split']} episodes: {report['windows']} windows of "
         f"{report['episodes']} episodes, error by frames ahead",
         title_justify="left",
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
         pad_edge=False,
         caption_justify="left",
     )
     table.add_column("", no_wrap=True)
-    for step in report["horizon"]:
-        table.add_column(str(step), justify="right")
+    steps = report["horizon"]
+    shown = sorted({round(i * (len(steps) - 1) / (SHOWN - 1)) for i in range(SHOWN)})
+    for i in shown:
+        table.add_column(str(steps[i]), justify="right")
     table.add_column("mean", justify="right")
     table.add_column("skill", justify="right")
     for kind, title in (("geodesic", "geodesic"), ("feature_rmse", "feature RMSE")):
@@ -176,7 +180,8 @@ def report_table(report: dict[str, Any]) -> Table:
         for name in ("model", "ridge", "persistence"):
             values = report[name][kind]
             skill = report[name].get("skill_mean") if kind == "geodesic" else None
-            cells = [f"{v:.3f}" for v in (*values, sum(values) / len(values))]
+            chosen = [values[i] for i in shown]
+            cells = [f"{v:.3f}" for v in (*chosen, sum(values) / len(values))]
             table.add_row(f"  {name}", *cells, "" if skill is None else f"{skill:.3f}")
     scalars = {k: v for k, v in report.items() if isinstance(v, float) and k != "skill_mean"}
     table.caption = "\n".join(f"{k.replace('_', ' ')}: {v:.4g}" for k, v in scalars.items())
