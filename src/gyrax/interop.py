@@ -64,6 +64,67 @@ class _Reader:
         key, value, output = (self(f"{name}.{m}.weight", 2) for m in ("key", "value", "output"))
         return CovariantAttention(query, key, value, output)
 
+    def potential(self, alpha: float, gamma_risk: float) -> CovariantPotential:
+        return CovariantPotential(
+            self.charts("potential_net.chart_tok"),
+            self.spectral("potential_net.z_embed"),
+            self.attention("potential_net.v_critic_attn"),
+            self.spectral("potential_net.v_force_out"),
+            self.spectral("potential_net.v_out"),
+            self.attention("potential_net.psi_risk_attn"),
+            self.spectral("potential_net.psi_force_out"),
+            self.spectral("potential_net.psi_out"),
+            alpha,
+            gamma_risk,
+            force="direct",
+            orthonormal=False,
+            c=1.0,
+        )
+
+    def control(self) -> CovariantControl:
+        return CovariantControl(
+            self.actions("control_net.action_tok"),
+            self.charts("control_net.chart_tok"),
+            self.spectral("control_net.z_embed"),
+            self.attention("control_net.attn"),
+            self.spectral("control_net.out"),
+            orthonormal=False,
+            c=1.0,
+        )
+
+    def curl(self) -> CovariantCurl:
+        return CovariantCurl(
+            self.actions("curl_net.action_tok"),
+            self.spectral("curl_net.z_embed"),
+            self.attention("curl_net.attn"),
+            self.spectral("curl_net.out"),
+            c=1.0,
+        )
+
+    def chart_target(self) -> CovariantChartTarget:
+        return CovariantChartTarget(
+            self("chart_predictor.chart_centers", 2),
+            self("chart_predictor.q_gamma", 3),
+            self.actions("chart_predictor.action_tok"),
+            self.spectral("chart_predictor.action_proj"),
+            c=1.0,
+        )
+
+    def jump_rate(self) -> CovariantJumpRate:
+        return CovariantJumpRate(
+            self.charts("jump_rate_net.chart_tok"),
+            self.spectral("jump_rate_net.z_embed"),
+            self.attention("jump_rate_net.attn"),
+            self.spectral("jump_rate_net.out"),
+            offset=jnp.zeros(()),
+            c=1.0,
+        )
+
+    def jump_operator(self) -> FactorizedJumpOperator:
+        return FactorizedJumpOperator(
+            self("jump_operator.chart_centers", 2), self("jump_operator.rotations", 3)
+        )
+
 
 def world_model_from_arrays(
     arrays: Mapping[str, Any],
@@ -86,62 +147,14 @@ def world_model_from_arrays(
     its defaults. **Raises:** `InputError` naming a missing or misshapen array.
     """
     read = _Reader(arrays)
-    potential = CovariantPotential(
-        read.charts("potential_net.chart_tok"),
-        read.spectral("potential_net.z_embed"),
-        read.attention("potential_net.v_critic_attn"),
-        read.spectral("potential_net.v_force_out"),
-        read.spectral("potential_net.v_out"),
-        read.attention("potential_net.psi_risk_attn"),
-        read.spectral("potential_net.psi_force_out"),
-        read.spectral("potential_net.psi_out"),
-        alpha,
-        gamma_risk,
-        "direct",
-        False,
-        1.0,
-    )
-    control = CovariantControl(
-        read.actions("control_net.action_tok"),
-        read.charts("control_net.chart_tok"),
-        read.spectral("control_net.z_embed"),
-        read.attention("control_net.attn"),
-        read.spectral("control_net.out"),
-        False,
-        1.0,
-    )
-    curl = CovariantCurl(
-        read.actions("curl_net.action_tok"),
-        read.spectral("curl_net.z_embed"),
-        read.attention("curl_net.attn"),
-        read.spectral("curl_net.out"),
-        1.0,
-    )
-    chart_target = CovariantChartTarget(
-        read("chart_predictor.chart_centers", 2),
-        read("chart_predictor.q_gamma", 3),
-        read.actions("chart_predictor.action_tok"),
-        read.spectral("chart_predictor.action_proj"),
-        1.0,
-    )
-    jump_rate = CovariantJumpRate(
-        read.charts("jump_rate_net.chart_tok"),
-        read.spectral("jump_rate_net.z_embed"),
-        read.attention("jump_rate_net.attn"),
-        read.spectral("jump_rate_net.out"),
-        jnp.zeros(()),
-        1.0,
-    )
     return WorldModel(
-        potential,
-        control,
-        curl,
-        chart_target,
-        jump_rate,
-        CovariantMomentumInit(read.spectral("momentum_init.net"), False, 1.0),
-        FactorizedJumpOperator(
-            read("jump_operator.chart_centers", 2), read("jump_operator.rotations", 3)
-        ),
+        read.potential(alpha, gamma_risk),
+        read.control(),
+        read.curl(),
+        read.chart_target(),
+        read.jump_rate(),
+        CovariantMomentumInit(read.spectral("momentum_init.net"), orthonormal=False, c=1.0),
+        read.jump_operator(),
         Frozen(jnp.asarray(friction, float)),
         solver_by_name(solver),
         dt,
@@ -150,5 +163,5 @@ def world_model_from_arrays(
         beta,
         use_boris,
         use_jump,
-        1.0,
+        c=1.0,
     )
