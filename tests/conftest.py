@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,14 @@ jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 REFERENCE = Path(__file__).parent / "reference"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_programs() -> Iterator[None]:
+    """Drop a module's compiled programs: a process that keeps thousands runs out of memory maps."""
+    yield
+    jax.clear_caches()
+    eqx.clear_caches()
 
 
 @pytest.fixture

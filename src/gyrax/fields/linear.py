@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from gyrax._types import PRNGKey
 from gyrax.fields.initial import kaiming_uniform
@@ -59,12 +59,14 @@ class SpectralLinear(eqx.Module):
         return self.matrix @ x
 
     def refreshed(self, iterations: int) -> "SpectralLinear":
-        """The same layer after more power iterations on `u`."""
-
-        def iterate(_: ArrayLike, u: Array) -> Array:
+        """The same layer after more power iterations on `u`, unrolled."""
+        u = self.u.value
+        for _ in range(iterations):
             v = jnp.einsum("...oi,...o->...i", self.weight, u)
             u = jnp.einsum("...oi,...i->...o", self.weight, v)
-            return u / jnp.maximum(jnp.linalg.norm(u, axis=-1, keepdims=True), 1e-30)
-
-        u = jax.lax.fori_loop(0, iterations, iterate, self.u.value)
+            u = u / jnp.maximum(jnp.linalg.norm(u, axis=-1, keepdims=True), 1e-30)
         return eqx.tree_at(lambda layer: layer.u.value, self, u)
+
+    def exact(self) -> "SpectralLinear":
+        """The same layer with `u` the exact singular vector, computed on the host."""
+        return SpectralLinear(self.weight)

@@ -25,6 +25,7 @@ from gyrax.training.state import TrainState
 from gyrax.training.step import (
     batches_of,
     encode_all,
+    exact_norms,
     make_epoch,
     validate_frames,
     validate_windows,
@@ -162,6 +163,7 @@ class Trainer:
             while int(state.epoch) < phase.epochs:
                 began = time.perf_counter()
                 state, metrics = compiled(data, state)
+                state = exact_norms(state, trainable)
                 number = int(state.epoch)
                 last = number == phase.epochs
                 show = last or (number - 1) % self.config.log_every == 0
