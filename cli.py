@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from gyrax._errors import InputError
+from gyrax.evaluation.simulation_setup import SimulationConfig
 from gyrax.training.flags import with_settings
 
 app = typer.Typer(
@@ -93,6 +94,76 @@ def evaluate(
     from gyrax.evaluation.runs import evaluate_run
 
     evaluate_run(checkpoint, data=data, split=split, as_json=json, device=device, console=console)
+
+
+@app.command("simulate")
+@one_line_errors
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder to write simulation.npz and simulation.png.")],
+    potential: Annotated[
+        str,
+        typer.Option(
+            help="harmonic: Φ = d(0,z)²/2. drive: Φ = -d(0,z), outward, of no normalisable law. "
+            "double-well: Φ = d(z,a)² d(z,-a)²/ρ⁴ with ±a on the first axis at d(0,±a) = ρ = 1.5. "
+            "world-model: that of --checkpoint, under uniform chart weights."
+        ),
+    ] = SimulationConfig.potential,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Run folder or checkpoint, for --potential world-model.")
+    ] = SimulationConfig.checkpoint,
+    dim: Annotated[
+        int, typer.Option(help="Dimension of the ball; a world model has its own.")
+    ] = SimulationConfig.dim,
+    temperature: Annotated[float, typer.Option(help="T.")] = SimulationConfig.temperature,
+    friction: Annotated[float, typer.Option(help="γ; 0 for no noise.")] = SimulationConfig.friction,
+    field: Annotated[
+        float, typer.Option(help="Magnetic field: the rate at which it turns velocities.")
+    ] = SimulationConfig.field,
+    curvature: Annotated[
+        float, typer.Option(help="c: the ball has curvature -c; a world model has its own.")
+    ] = SimulationConfig.curvature,
+    solver: Annotated[
+        str, typer.Option(help="Solver name or splitting word.")
+    ] = SimulationConfig.solver,
+    dt: Annotated[float, typer.Option(help="Time step.")] = SimulationConfig.dt,
+    steps: Annotated[int, typer.Option(help="Number of steps.")] = SimulationConfig.steps,
+    chains: Annotated[int, typer.Option(help="Independent chains.")] = SimulationConfig.chains,
+    jumps: Annotated[
+        bool,
+        typer.Option(
+            "--jumps/--no-jumps",
+            help="Jumps z -> -z at exact times, which keep the law of the named potentials.",
+        ),
+    ] = SimulationConfig.jumps,
+    jump_rate: Annotated[
+        float, typer.Option(help="Jumps per unit of time, with --jumps.")
+    ] = SimulationConfig.jump_rate,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = SimulationConfig.seed,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the simulation that the folder holds.")
+    ] = False,
+    device: Device = "auto",
+) -> None:
+    """Simulate Langevin dynamics on the ball: saved states, a figure, and means beside exact values."""
+    from gyrax.evaluation.simulation import simulate_run
+
+    config = SimulationConfig(
+        potential=potential,
+        checkpoint=checkpoint,
+        dim=dim,
+        temperature=temperature,
+        friction=friction,
+        field=field,
+        curvature=curvature,
+        solver=solver,
+        dt=dt,
+        steps=steps,
+        chains=chains,
+        jumps=jumps,
+        jump_rate=jump_rate,
+        seed=seed,
+    )
+    simulate_run(config, out=out, overwrite=overwrite, device=device, console=console)
 
 
 @app.command("simulate-data")

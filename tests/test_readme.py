@@ -28,10 +28,10 @@ def test_commands(tmp_path, monkeypatch, tiny_folder):
     """The commands of the first use, in order, in one folder, on small data."""
     monkeypatch.chdir(tmp_path)
     commands = [words[2:] for words in SHELL if words[:2] == ["python", "cli.py"]]
-    assert ["train", "--phase", "2"] in commands and len(commands) == 4
+    assert ["train", "--phase", "2"] in commands and len(commands) == 5
     small = [f"--{k.replace('_', '-')}={v}" for k, v in (TINY | dict(save_every=50)).items()]
     for words in commands:
-        extra = ["--data", str(tiny_folder)]
+        extra = [] if words[0] == "simulate" else ["--data", str(tiny_folder)]
         if words[0] == "train":
             extra += small
         result = CliRunner().invoke(cli.app, [*words, *extra])

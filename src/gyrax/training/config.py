@@ -174,9 +174,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "latent_dim": 8,
         "num_charts": 4,
         "codes_per_chart": 8,
-        "phase1_epochs": 3,
-        "phase2_epochs": 3,
-        "phase3_epochs": 2,
+        "phase1_epochs": 2,
+        "phase2_epochs": 2,
+        "phase3_epochs": 1,
         "log_every": 1,
     },
 }
