@@ -21,11 +21,10 @@ import jax.core
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gyrax._types import Batched, Covector, Point
+from gyrax._types import Batched, Covector, Point, Scalar
 from gyrax.geometry import conformal_factor
 from gyrax.geometry.safe import safe_sqrt
 
-Scalar = float | int | Float[Array, ""]
 Callback = Callable[[Any, Any, Any], Any]
 
 

@@ -42,9 +42,8 @@ class FoldedWorldModel(eqx.Module):
         """Fold once, outside of any loop over steps; under `vmap` with the model unbatched this is
         done once per batch."""
         self.model = model
-        actions, width = model.control.actions.weight.shape
+        actions = model.control.actions.weight.shape[0]
         charts = model.control.charts.embedding.shape[0]
-        del width
         self.potential_heads = model.potential.fold()
         parts = [self.potential_heads, model.control.fold()]
         if model.use_boris:
