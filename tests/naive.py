@@ -1,9 +1,12 @@
-"""The specification's attention written token by token: the yardstick for the folded form."""
+"""The specification's fields written token by token: what the folded form must equal, and outrun."""
 
 import jax
 import jax.numpy as jnp
 
-from gyrax.geometry import conformal_factor
+from gyrax.dynamics import Forces
+from gyrax.geometry import conformal_factor, distance, project, temperature
+from gyrax.model.folded import Readout
+from gyrax.model.world_model import WorldModel
 
 
 def attend(attention, z, x_query, tokens, places, c):
@@ -47,3 +50,48 @@ def potential_outputs(field, z, w):
         out, _ = attend(attention, z, field.embed(z), tokens, places, field.c)
         rows.append(jnp.concatenate([force(out), value(out)]))
     return jnp.stack(rows)
+
+
+def chart_logits(field, z, action):
+    """The chart target, its quadratic term over all D² products."""
+    proximity = distance(z[None], project(field.center, field.c), field.c)
+    tokens, _ = field.actions(action, z)
+    quadratic = jnp.einsum("kij,i,j->k", field.gamma, z, z)
+    scaled = proximity / temperature(z, z.shape[-1], field.c)
+    return quadratic - scaled + field.head(jnp.mean(tokens, axis=0))
+
+
+class NaiveFields:
+    """What a rollout asks of its fields, each computed from tokens at every sample and step."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def forces(self, z, action, w):
+        model = self.model
+        if model.potential.force == "gradient":
+            force = jax.grad(lambda x: self.phi(x, w))(z)
+        else:
+            force, _ = model.potential.read(z, potential_outputs(model.potential, z, w))
+        control = model.control.read(z, field_output(model.control, z, action, w))
+        field = None
+        if model.use_boris:
+            field = model.curl.read(z, field_output(model.curl, z, action, w))
+        return Forces(force - control, field)
+
+    def readout(self, z, action, w):
+        rate = self.model.jump_rate.read(field_output(self.model.jump_rate, z, action, w))
+        return Readout(chart_logits(self.model.chart_target, z, action), rate)
+
+    def phi(self, z, w):
+        return self.model.potential.read(z, potential_outputs(self.model.potential, z, w))[1]
+
+    def jump_operator(self, z, source, target):
+        return self.model.jump_operator(z, source, target)
+
+
+class NaiveWorldModel(WorldModel):
+    """A world model whose rollout projects every token of every sample."""
+
+    def fold(self):
+        return NaiveFields(self)

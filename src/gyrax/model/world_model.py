@@ -89,6 +89,10 @@ class WorldModel(eqx.Module):
         """Model time of one frame of data."""
         return self.dt * self.substeps
 
+    def fold(self) -> FoldedWorldModel:
+        """Every product of parameters that a rollout needs, made once."""
+        return FoldedWorldModel(self)
+
     def initial_momentum(
         self, z0: Float[Array, " D"], z_previous: Float[Array, " D"] | None = None
     ) -> Float[Array, " D"]:
@@ -121,7 +125,7 @@ class WorldModel(eqx.Module):
             deterministic rollout, in which a jump happens where its probability exceeds one half.
         - `z_previous`: the point one frame before `z0`, if known; it gives the initial velocity.
         """
-        folded = FoldedWorldModel(self)
+        folded = self.fold()
         horizon, dim = actions.shape[0], z0.shape[-1]
         cells = self.substeps * noise_cells(self.solver)
         noise = uniform = None
@@ -146,7 +150,9 @@ class WorldModel(eqx.Module):
             return (y, w), (y.z, y.p, logits, w, rate, jumped, phi)
 
         start = PhaseState(z0, self.initial_momentum(z0, z_previous))
-        _, columns = jax.lax.scan(frame, (start, w0), (actions, noise, uniform))
+        # Recomputed in reverse: what a frame holds is 330 small arrays, dearer to keep than to make.
+        step = jax.checkpoint(frame, prevent_cse=False)
+        _, columns = jax.lax.scan(step, (start, w0), (actions, noise, uniform))
         return Trajectory(*columns)
 
     def terms(self, folded: FoldedWorldModel, path: PresampledPath | None) -> diffrax.MultiTerm:

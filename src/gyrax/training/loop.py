@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -23,6 +23,7 @@ from gyrax.training.log import RunLog, headline, make_progress
 from gyrax.training.phases import Data, Phase, make_optimiser, make_phases
 from gyrax.training.state import TrainState
 from gyrax.training.step import (
+    Epoch,
     batches_of,
     encode_all,
     exact_norms,
@@ -90,6 +91,16 @@ def check_architecture(config: TrainConfig, resumed: Resumed) -> None:
             )
 
 
+class Prepared(NamedTuple):
+    """What a phase trains on, what it is validated on, its first state and its compiled epoch."""
+
+    data: Data
+    held: Data
+    state: TrainState
+    epoch: Epoch
+    trainable: Any
+
+
 class Trainer:
     """Runs phases over one data set in one run folder."""
 
@@ -141,16 +152,21 @@ class Trainer:
             system = state.system
         return system, saved
 
-    def _run_phase(self, phase: Phase, system: System, log: RunLog) -> tuple[TrainState, Path]:
-        log.start_phase()
+    def prepare(self, phase: Phase, system: System, samples: int | None = None) -> "Prepared":
+        """Everything that a phase needs before its first step; an epoch of only `samples` if given."""
         data, held = self._data(phase, system)
-        samples = len(data.index) if phase.windows else len(data.x)
+        samples = samples or (len(data.index) if phase.windows else len(data.x))
         trainable = phase.trainable(system)
         labels = eqx.filter(phase.labels(system), trainable)
         updates = phase.epochs * batches_of(samples, self.config.batch_size)[0]
         optimiser = make_optimiser(self.config, phase, labels, updates)
         state = self._start(phase, system, optimiser.init(eqx.filter(system, trainable)))
         epoch = make_epoch(self.config, phase, trainable, optimiser, samples)
+        return Prepared(data, held, state, epoch, trainable)
+
+    def _run_phase(self, phase: Phase, system: System, log: RunLog) -> tuple[TrainState, Path]:
+        log.start_phase()
+        data, held, state, epoch, trainable = self.prepare(phase, system)
         validate = validate_windows if phase.windows else validate_frames
         saved = Path()
         with make_progress(self.console) as progress:
@@ -158,7 +174,10 @@ class Trainer:
             task = progress.add_task(
                 title, total=phase.epochs, completed=int(state.epoch), note="compiling"
             )
+            began = time.perf_counter()
             compiled = epoch.lower(data, state).compile()
+            seconds = time.perf_counter() - began
+            self.console.print(f"{title}: compiled in {seconds:.1f} s", highlight=False)
             progress.update(task, note="first epoch")
             while int(state.epoch) < phase.epochs:
                 began = time.perf_counter()

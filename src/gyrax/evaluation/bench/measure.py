@@ -1,0 +1,133 @@
+"""How things are measured: medians of interleaved repeats, compile times, memory, the machine's peak."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.experimental.compilation_cache import compilation_cache
+
+MIB = 2**20
+
+
+class Timing(NamedTuple):
+    """Milliseconds a call: median, and the quartiles about it."""
+
+    ms: float
+    low: float
+    high: float
+
+
+def time_together(programs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:
+    """Time programs in turn, `rounds` times after one warm-up, so that what else the machine does
+    falls on all of them alike. What a program returns is waited for."""
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for i in range(rounds + 1):
+        for name, program in programs.items():
+            began = time.perf_counter()
+            jax.block_until_ready(program())
+            if i:
+                seconds[name].append(1e3 * (time.perf_counter() - began))
+    return {name: _timing(values) for name, values in seconds.items()}
+
+
+def _timing(values: list[float]) -> Timing:
+    if len(values) < 2:
+        return Timing(values[0], values[0], values[0])
+    low, median, high = statistics.quantiles(values, n=4)
+    return Timing(median, low, high)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled function: seconds to trace and compile it with an empty and with a filled cache, and
+    the memory, in MiB, that its arguments, outputs and temporaries take on the device."""
+
+    call: Callable[..., Any]
+    cold_s: float
+    warm_s: float
+    peak_mib: float
+
+
+@contextmanager
+def empty_cache() -> Iterator[None]:
+    """An empty persistent compilation cache for the time of the block."""
+    names = (
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    )
+    before = {name: getattr(jax.config, name) for name in names}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, value in zip(names, (folder, 0.0, -1), strict=True):
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                jax.config.update(name, value)
+            compilation_cache.reset_cache()
+
+
+def compile_program(make: Callable[[], Any], *args: Any) -> Program:
+    """Compile `make()`, a jitted function, for `args`: once cold, once more from the cache."""
+    times, compiled = [], None
+    with empty_cache():
+        for _ in range(2):
+            jax.clear_caches()
+            eqx.clear_caches()
+            began = time.perf_counter()
+            compiled = make().lower(*args).compile()
+            times.append(time.perf_counter() - began)
+    assert compiled is not None
+    memory = getattr(compiled, "compiled", compiled).memory_analysis()
+    taken = (
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+        + memory.temp_size_in_bytes
+    )
+    return Program(compiled, times[0], times[1], taken / MIB)
+
+
+class Operations(NamedTuple):
+    """What XLA counts in a program: floating-point operations and bytes moved."""
+
+    flops: float
+    bytes: float
+
+
+def count_operations(make: Callable[[], Any], *args: Any) -> Operations:
+    """XLA's count of the optimised program. It counts the body of a loop once: give it none."""
+    compiled = make().lower(*args).compile()
+    cost = getattr(compiled, "compiled", compiled).cost_analysis() or {}
+    return Operations(float(cost.get("flops", 0.0)), float(cost.get("bytes accessed", 0.0)))
+
+
+class Machine(NamedTuple):
+    """The measured peak of this machine: a float32 matrix product and a copy."""
+
+    device: str
+    gflops: float
+    gbytes: float
+
+
+def measure_machine() -> Machine:
+    """Time a matrix product of 2048² and a copy of 256 MB (read and written)."""
+    size = 2048
+    a = jnp.ones((size, size))
+    long = jnp.ones(64_000_000)
+    product, copy = jax.jit(jnp.matmul), jax.jit(lambda x: x + 1.0)
+    timing = time_together({"product": lambda: product(a, a), "copy": lambda: copy(long)}, 5)
+    return Machine(
+        jax.devices()[0].device_kind,
+        2.0 * size**3 / timing["product"].low / 1e6,
+        2.0 * long.nbytes / timing["copy"].low / 1e6,
+    )
