@@ -1,4 +1,4 @@
-"""The same rollout by other means, for `python cli.py bench`: naive, by a plain scan, by diffeqsolve."""
+"""The same rollouts and simulations by other means, for `python cli.py bench`."""
 
 from dataclasses import fields
 
@@ -7,7 +7,13 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 
-from gyrax.dynamics import PhaseState, PresampledPath, apply_jump, jump_probability
+from gyrax.dynamics import (
+    PhaseState,
+    PresampledPath,
+    apply_jump,
+    jump_probability,
+    kinetic_energy,
+)
 from gyrax.dynamics.flows import kick_flow, thermostat_flow
 from gyrax.geometry import geodesic_flow
 from gyrax.model.world_model import Trajectory, WorldModel
@@ -86,3 +92,54 @@ WORLD_MODELS = {
 def like(model, kind):
     """The same world model, rolled out by the yardstick `kind`."""
     return WORLD_MODELS[kind](**{f.name: getattr(model, f.name) for f in fields(model)})
+
+
+def simulate_by_scan(config, phi, steps, saves):
+    """`advance(states, keys) -> (states, saved rows)`: BAOAB by a plain scan with a key a step."""
+    c, h, gamma = config.curvature, config.dt, config.friction
+    slope = jax.grad(phi)
+
+    def one(y, key):
+        def step(carry, i):
+            z, p, force = carry
+            p = p - 0.5 * h * force
+            z, p = geodesic_flow(z, p, 0.5 * h, c)
+            increment = h**0.5 * jr.normal(jr.fold_in(key, i), z.shape, z.dtype)
+            p = thermostat_flow(
+                z, p, increment, h, friction=gamma, temperature=config.temperature, c=c
+            )
+            z, p = geodesic_flow(z, p, 0.5 * h, c)
+            force = slope(z)
+            return (z, p - 0.5 * h * force, force), None
+
+        def save(carry, first):
+            carry, _ = jax.lax.scan(step, carry, first + jnp.arange(steps // saves))
+            return carry, carry[:2]
+
+        carry = (y.z, y.p, slope(y.z))
+        carry, (z, p) = jax.lax.scan(save, carry, jnp.arange(0, steps, steps // saves))
+        potential = jax.vmap(phi)(z)
+        rows = (z, p, potential, potential + kinetic_energy(z, p, c))
+        return PhaseState(carry[0], carry[1]), rows
+
+    return jax.jit(jax.vmap(one))
+
+
+def simulate_by_align(config, steps):
+    """`advance(states, keys) -> states`: diffrax's ALIGN for E = ‖x‖²/2 in flat space."""
+
+    def one(y, key):
+        span = steps * config.dt
+        shape = jax.ShapeDtypeStruct(y.z.shape, y.z.dtype)
+        path = diffrax.UnsafeBrownianPath(shape, key, levy_area=diffrax.SpaceTimeTimeLevyArea)
+        terms = diffrax.MultiTerm(
+            diffrax.UnderdampedLangevinDriftTerm(config.friction, config.temperature, lambda x: x),
+            diffrax.UnderdampedLangevinDiffusionTerm(config.friction, config.temperature, path),
+        )
+        solver, adjoint = diffrax.ALIGN(0.1), diffrax.DirectAdjoint()
+        made = diffrax.diffeqsolve(
+            terms, solver, 0.0, span, config.dt, (y.z, y.p), max_steps=steps + 1, adjoint=adjoint
+        )
+        return jax.tree.map(lambda x: x[-1], made.ys)
+
+    return jax.jit(jax.vmap(one))

@@ -27,6 +27,7 @@ FUNCTIONS = {
     "distance": lambda x, y, v: geometry.distance(x, y),
     "exp_map": lambda x, y, v: geometry.exp_map(x, v),
     "log_map": lambda x, y, v: geometry.log_map(x, y),
+    "squared_distance": lambda x, y, v: geometry.squared_distance(x, y),
     "geodesic": lambda x, y, v: geometry.geodesic(x, y, 0.3),
     "parallel_transport": lambda x, y, v: geometry.parallel_transport(v, x, y),
     "transport_scale": lambda x, y, v: geometry.transport_scale(x, y),
@@ -257,3 +258,11 @@ def test_safe_norm(dtype):
     gradient = jax.vmap(jax.grad(safe.safe_norm))(x)
     np.testing.assert_allclose(gradient, [[0.6, 0.8], [0, 0], [1, 0]], rtol=1e-6)
     assert jnp.isfinite(jax.vmap(jax.hessian(safe.safe_norm))(x)).all()
+
+
+def test_the_squared_distance_is_smooth_where_points_meet(dtype):
+    """Its Hessian at x = y is 2λ², which the square of `distance` has not."""
+    x = jnp.asarray([0.3, -0.2, 0.5], dtype)
+    hessian = jax.hessian(lambda y: geometry.squared_distance(x, y))(x)
+    want = 2 * geometry.conformal_factor(x) ** 2 * np.eye(3)
+    np.testing.assert_allclose(hessian, want, rtol=1e-5, atol=1e-5)

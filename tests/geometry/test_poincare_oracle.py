@@ -119,6 +119,7 @@ FUNCTIONS = {
     "exp_map": ("xv", exp, geometry.exp_map),
     "log_map": ("xy", log, geometry.log_map),
     "distance": ("xy", dist, geometry.distance),
+    "squared_distance": ("xy", lambda *a: [d**2 for d in dist(*a)], geometry.squared_distance),
     "geodesic": (
         "xy",
         lambda x, y, c: along(x, y, c, mp.mpf(T)),

@@ -12,7 +12,14 @@ from gyrax.atlas.centers import spread_codes
 from gyrax.fields.gated import NormGatedGELU
 from gyrax.fields.initial import generator
 from gyrax.fields.linear import SpectralLinear
-from gyrax.geometry import distance, exp_map, frechet_mean, log_map, mobius_add, project
+from gyrax.geometry import (
+    conformal_factor,
+    exp_map,
+    frechet_mean,
+    log_map,
+    mobius_add,
+    project,
+)
 
 NUISANCE_BUNDLES = 4
 BUNDLE = 8
@@ -32,6 +39,16 @@ class Quantised(eqx.Module):
     texture: Float[Array, " D"]
     charts: Float[Array, "K D"]
     loss: Float[Array, ""]
+
+
+def nearest(z: Float[Array, " D"], codes: Float[Array, "K N D"], c: float) -> Int[Array, " K"]:
+    """The nearest code of every chart, through ‖z − code‖² λ(code), which orders codes as the distance
+    does and costs neither a root nor a logarithm."""
+    order = jnp.sum((z - codes) ** 2, axis=-1) * conformal_factor(codes, c)
+    # Two plain minima are several times as fast on a CPU as one argmin.
+    least = jnp.min(order, axis=-1, keepdims=True)
+    count = codes.shape[1]
+    return jnp.min(jnp.where(order <= least, jnp.arange(count), count - 1), axis=-1)
 
 
 class Codebook(eqx.Module):
@@ -77,7 +94,7 @@ class Codebook(eqx.Module):
         """Quantise one point `local`, given in its chart's frame, under chart weights `w`."""
         codes = self.codes
         origin = jnp.zeros_like(local)
-        index = jnp.argmin(distance(local, codes, self.c), axis=-1)
+        index = nearest(local, codes, self.c)
         chosen = jnp.take_along_axis(codes, index[:, None, None], axis=1)[:, 0]
         fixed = jax.lax.stop_gradient(w)
         # Codebook and commitment in tangent coordinates, where the metric at the origin is constant.

@@ -1,7 +1,6 @@
 """The decoder: from a point of the ball back to a feature vector."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
@@ -9,9 +8,11 @@ from jaxtyping import Array, Float
 from gyrax._types import Point, PRNGKey
 from gyrax.atlas.codebook import BUNDLE
 from gyrax.atlas.router import ChartRouter
+from gyrax.fields.attention import fold_quadratic, quadratic_features
 from gyrax.fields.gated import NormGatedGELU
 from gyrax.fields.linear import SpectralLinear
 from gyrax.geometry import log_map
+from gyrax.geometry.safe import safe_sqrt
 
 TEXTURE = 0.1
 
@@ -77,6 +78,22 @@ class Decoder(eqx.Module):
             c,
         )
 
+    def _mixed(self, z: Float[Array, " D"], w: Float[Array, " K"]) -> Float[Array, " h"]:
+        """Σ_k w_k gate(W_k z), without the features of every chart.
+
+        The norm of a bundle of W_k z is the root of a quadratic form of z, whose matrices are made
+        once per batch, and weights and gates meet the maps before z does where there are more charts
+        than dimensions.
+        """
+        charts, bundles = self.chart.u.value.shape[0], self.chart_gate.bias.shape[0]
+        maps = self.chart.matrix.reshape(charts, bundles, -1, z.shape[0])
+        forms = jnp.einsum("kbid,kbie->kbde", maps, maps).reshape(-1, z.shape[0], z.shape[0])
+        none = jnp.zeros(forms.shape[:-1], z.dtype)
+        square = fold_quadratic(none, forms) @ quadratic_features(z)
+        norms = safe_sqrt(square.reshape(charts, bundles))
+        gates = w[:, None] * self.chart_gate.gates(norms)
+        return jnp.einsum("kb,kbid,d->bi", gates, maps, z).reshape(-1)
+
     def __call__(
         self, z: Point, texture: Float[Array, " D"] | None = None
     ) -> tuple[Float[Array, " F"], Float[Array, " K"]]:
@@ -84,7 +101,7 @@ class Decoder(eqx.Module):
         w = self.router(z)
         tangent = log_map(jnp.zeros_like(z), z, self.c)
         # z, not log₀ z: gates grow with the square of a norm, and z is bounded wherever a rollout goes.
-        hidden = w @ jax.vmap(self.chart_gate)(self.chart(self.c**0.5 * z))
+        hidden = self._mixed(self.c**0.5 * z, w)
         hidden = self.second(self.first(hidden, w), w)
         x = self.head(hidden) + self.skip(tangent)
         if texture is not None:

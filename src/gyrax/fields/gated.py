@@ -22,8 +22,11 @@ class NormGatedGELU(eqx.Module):
             raise ValueError(f"width {width} is not a multiple of the bundle size {bundle}.")
         self.bias = jnp.zeros(width // bundle)
 
+    def gates(self, norms: Float[Array, "*stack bundles"]) -> Float[Array, "*stack bundles"]:
+        """What multiplies bundles of the given norms."""
+        return jax.nn.gelu(norms + self.bias)
+
     def __call__(self, x: Float[Array, " width"]) -> Float[Array, " width"]:
         """Gate one feature vector."""
         bundles = x.reshape(self.bias.shape[0], -1)
-        gate = jax.nn.gelu(safe_norm(bundles) + self.bias)
-        return (bundles * gate[:, None]).reshape(x.shape)
+        return (bundles * self.gates(safe_norm(bundles))[:, None]).reshape(x.shape)

@@ -51,8 +51,8 @@ class SpectralLinear(eqx.Module):
         """The normalised weight. Unbatched under `vmap`, so computed once per batch."""
         u = jax.lax.stop_gradient(self.u.value)
         v = jnp.einsum("...oi,...o->...i", self.weight, u)
-        sigma = jnp.sqrt(jnp.sum(v * v, axis=-1))[..., None, None]
-        return self.weight / jnp.maximum(sigma, 1.0)
+        square = jnp.sum(v * v, axis=-1)[..., None, None]
+        return self.weight * jax.lax.rsqrt(jnp.maximum(square, 1.0))
 
     def __call__(self, x: Float[Array, " in"]) -> Float[Array, "*stack out"]:
         """Apply to one vector (each of a stack of maps to the same one)."""
@@ -64,7 +64,7 @@ class SpectralLinear(eqx.Module):
         for _ in range(iterations):
             v = jnp.einsum("...oi,...o->...i", self.weight, u)
             u = jnp.einsum("...oi,...i->...o", self.weight, v)
-            u = u / jnp.maximum(jnp.linalg.norm(u, axis=-1, keepdims=True), 1e-30)
+            u = u * jax.lax.rsqrt(jnp.maximum(jnp.sum(u * u, axis=-1, keepdims=True), 1e-30))
         return eqx.tree_at(lambda layer: layer.u.value, self, u)
 
     def exact(self) -> "SpectralLinear":

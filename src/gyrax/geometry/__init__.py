@@ -16,6 +16,7 @@ from gyrax.geometry.poincare import mobius_add as mobius_add
 from gyrax.geometry.poincare import parallel_transport as parallel_transport
 from gyrax.geometry.poincare import project as project
 from gyrax.geometry.poincare import sharp as sharp
+from gyrax.geometry.poincare import squared_distance as squared_distance
 from gyrax.geometry.poincare import temperature as temperature
 from gyrax.geometry.poincare import transport_scale as transport_scale
 from gyrax.geometry.safe import safe_norm as safe_norm

@@ -85,7 +85,7 @@ def _mobius_add(x: Array, y: Array, gap_y: Array, c: Scalar) -> Array:
     s = x + y
     s2 = c * _dot(s, s)
     gap_x = _gap(x, c)
-    return (s2 * x + gap_x * s) / (s2 + gap_x * gap_y)
+    return (s2 * x + gap_x * s) * (1.0 / (s2 + gap_x * gap_y))
 
 
 def gyration(u: Point, v: Point, w: Tangent, c: Scalar = 1.0) -> Tangent:
@@ -108,7 +108,8 @@ def _gyration(u: Array, v: Array, w: Array, gap_v: Array, c: Scalar) -> Array:
     first = wedge(w)
     # |u∧v|² from the same Ω: the norm is then kept to rounding, however the parts are rounded.
     area = jnp.maximum(-_dot(s, wedge(u)), 0.0)
-    return w + 2.0 * c * (alpha * first + c * wedge(first)) / (alpha**2 + c**2 * area)
+    scale = 2.0 * c / (alpha**2 + c**2 * area)
+    return w + scale * (alpha * first + c * wedge(first))
 
 
 def distance(x: Point, y: Point, c: Scalar = 1.0) -> Batched:
@@ -121,6 +122,12 @@ def distance(x: Point, y: Point, c: Scalar = 1.0) -> Batched:
     return 2.0 / root * jnp.arcsinh(root * safe_norm(x - y) / jnp.sqrt(product))
 
 
+def squared_distance(x: Point, y: Point, c: Scalar = 1.0) -> Batched:
+    """d(x, y)², smooth everywhere: at x = y its gradient is zero and its Hessian 2λ²."""
+    square = (c * _dot(x - y, x - y) / (_gap(x, c) * _gap(y, c)))[..., 0]
+    return 4.0 / c * square * asinhc(square) ** 2
+
+
 def exp_map(z: Point, v: Tangent, c: Scalar = 1.0) -> Point:
     """exp_z(v): the point reached from `z` along the geodesic of initial velocity `v` in unit time."""
     y, _ = _translation(z, v, c)
@@ -129,7 +136,7 @@ def exp_map(z: Point, v: Tangent, c: Scalar = 1.0) -> Point:
 
 def _translation(z: Array, v: Array, c: Scalar) -> tuple[Array, tuple[Array, Array]]:
     """exp_z(v) = z ⊕ w, and w with its gap 1 − c‖w‖², from which the transport follows."""
-    half = v / _gap(z, c)
+    half = (1.0 / _gap(z, c)) * v
     square = c * _dot(half, half)
     w, gap_w = tanhc(square) * half, sech2(square)
     return _mobius_add(z, w, gap_w, c), (w, gap_w)

@@ -9,7 +9,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax.fields.jump_operator import FoldedJumpOperator
-from gyrax.geometry import conformal_factor, distance, log_map, safe_norm
+from gyrax.geometry import (
+    conformal_factor,
+    distance,
+    log_map,
+    mobius_add,
+    safe_norm,
+    squared_distance,
+)
 
 Weights = Float[Array, "B K"]
 Points = Float[Array, "B D"]
@@ -85,7 +92,7 @@ def chart_collapse(w: Weights) -> Loss:
 
 def code_collapse(local: Points, codes: Codebook, w: Weights, c: float = 1.0) -> Loss:
     """Largest share of a code number in the soft assignment softmax(−d²) under `w`, less 1/N."""
-    square = distance(local[:, None, None], codes[None], c) ** 2
+    square = squared_distance(local[:, None, None], codes[None], c)
     usage = jnp.einsum("bk,bkn->n", w, jax.nn.softmax(-square, axis=-1)) / w.shape[0]
     return jnp.max(usage) - 1.0 / codes.shape[1]
 
@@ -99,11 +106,16 @@ def window(w: Weights, epsilon: float = 0.1) -> Loss:
 def jump_consistency(
     coordinates: Float[Array, "B K D"], w: Weights, operator: FoldedJumpOperator, c: float = 1.0
 ) -> Loss:
-    """d(J_{i→j} zᵢ, zⱼ)², averaged over the batch by wᵢwⱼ and then over ordered pairs of charts."""
+    """d(J_{i→j} zᵢ, zⱼ)², averaged over the batch by wᵢwⱼ and then over ordered pairs of charts.
+
+    Translating by −c_j changes no distance: d(J_{i→j} zᵢ, zⱼ) = d(RᵢᵀRⱼ((−cᵢ) ⊕ zᵢ), (−cⱼ) ⊕ zⱼ).
+    """
     charts = w.shape[-1]
-    i, j = np.nonzero(~np.eye(charts, dtype=bool))
-    carry = jax.vmap(jax.vmap(operator, (0, 0, 0)), (0, None, None))
-    moved = carry(coordinates[:, i], jnp.asarray(i), jnp.asarray(j))
-    weight = w[:, i] * w[:, j]
-    square = distance(moved, coordinates[:, j], c) ** 2
-    return jnp.mean(jnp.sum(weight * square, axis=0) / (jnp.sum(weight, axis=0) + TINY))
+    local = mobius_add(-operator.center, coordinates, c)
+    # The source chart first: then the product is one matrix product a chart, without a transpose.
+    turned = jnp.einsum("ijab,inb->inja", operator.rotation, jnp.swapaxes(local, 0, 1))
+    square = squared_distance(turned, local, c)
+    weight = w.T[:, :, None] * w
+    mean = jnp.sum(weight * square, axis=1) / (jnp.sum(weight, axis=1) + TINY)
+    others = ~np.eye(charts, dtype=bool)
+    return jnp.sum(mean, where=others) / (charts * (charts - 1))

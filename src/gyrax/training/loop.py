@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from rich.console import Console
 
 from gyrax._errors import InputError
@@ -20,7 +21,8 @@ from gyrax.training import checkpoint as ckpt
 from gyrax.training.build import build_system
 from gyrax.training.config import ARCHITECTURE, TrainConfig, flag_of, to_json
 from gyrax.training.log import RunLog, headline, make_progress
-from gyrax.training.phases import Data, Phase, make_optimiser, make_phases
+from gyrax.training.optimiser import make_optimiser
+from gyrax.training.phases import Data, Phase, make_phases
 from gyrax.training.state import TrainState
 from gyrax.training.step import (
     Epoch,
@@ -157,10 +159,10 @@ class Trainer:
         data, held = self._data(phase, system)
         samples = samples or (len(data.index) if phase.windows else len(data.x))
         trainable = phase.trainable(system)
-        labels = eqx.filter(phase.labels(system), trainable)
+        params, labels = (eqx.filter(t, trainable) for t in (system, phase.labels(system)))
         updates = phase.epochs * batches_of(samples, self.config.batch_size)[0]
-        optimiser = make_optimiser(self.config, phase, labels, updates)
-        state = self._start(phase, system, optimiser.init(eqx.filter(system, trainable)))
+        optimiser = make_optimiser(self.config, phase.rates, labels, params, updates)
+        state = self._start(phase, system, optimiser.init(ravel_pytree(params)[0]))
         epoch = make_epoch(self.config, phase, trainable, optimiser, samples)
         return Prepared(data, held, state, epoch, trainable)
 

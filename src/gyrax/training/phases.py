@@ -1,6 +1,6 @@
 """The three phases as data: what each trains, on what, by which losses and learning rates."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,7 +8,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import optax
 from jaxtyping import Array, Float, Int
 
 from gyrax._types import PRNGKey
@@ -177,29 +176,3 @@ def _joint_loss(config: TrainConfig) -> Loss:
         return value, encoder | dynamics
 
     return loss
-
-
-def make_optimiser(
-    config: TrainConfig, phase: Phase, labels: Any, updates: int
-) -> optax.GradientTransformation:
-    """Clip the whole gradient, Adam over one flat vector, then each group's decay and learning rate.
-
-    `labels` names the group of every trained leaf; `updates` is the length of a cosine schedule.
-    """
-
-    def rate(peak: float) -> Any:
-        return optax.cosine_decay_schedule(peak, updates) if config.schedule == "cosine" else peak
-
-    def group(name: str, peak: float) -> optax.GradientTransformation:
-        decay = config.weight_decay if name == "world_model" else 0.0
-        matrices = lambda tree: jax.tree.map(lambda leaf: leaf.ndim > 1, tree)
-        return optax.chain(
-            optax.add_decayed_weights(decay, matrices), optax.scale_by_learning_rate(rate(peak))
-        )
-
-    groups: dict[Hashable, Any] = {name: group(name, peak) for name, peak in phase.rates.items()}
-    return optax.chain(
-        optax.clip_by_global_norm(config.grad_clip),
-        optax.flatten(optax.scale_by_adam()),
-        optax.partition(groups, labels),
-    )

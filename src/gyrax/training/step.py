@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from gyrax.fields import SpectralLinear
@@ -73,10 +74,11 @@ def make_epoch(
             return phase.loss(system, data, rows, state.epoch, noise)
 
         (value, losses), grads = eqx.filter_value_and_grad(loss, has_aux=True)(params)
-        updates, moments = optimiser.update(grads, state.optimiser, params)
-        system = eqx.combine(eqx.apply_updates(params, updates), rest)
+        (vector, unravel), (gradient, _) = ravel_pytree(params), ravel_pytree(grads)
+        updates, moments = optimiser.update(gradient, state.optimiser, vector)
+        system = eqx.combine(unravel(vector + updates), rest)
         system = refresh_trained(system, trainable, lambda layer: layer.refreshed(STEP_ITERATIONS))
-        metrics = losses | {"loss": value, "grad_norm": optax.tree.norm(grads)}
+        metrics = losses | {"loss": value, "grad_norm": jnp.linalg.norm(gradient)}
         state = TrainState(system, moments, state.step + 1, state.epoch, state.key, state.phase)
         return state, metrics
 

@@ -1,0 +1,59 @@
+"""The optimiser: Adam over all trained parameters as one vector.
+
+Sixty small arrays make sixty small kernels of every elementary operation; one vector makes one.
+"""
+
+from itertools import groupby
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from gyrax.training.config import TrainConfig
+
+
+def make_optimiser(
+    config: TrainConfig, rates: dict[str, float], labels: Any, params: Any, updates: int
+) -> optax.GradientTransformation:
+    """Clip the whole gradient, Adam, then each group's weight decay and learning rate.
+
+    **Arguments:** `rates`, group -> learning rate; `labels`, the group of every leaf of the trained
+    `params`; `updates`, the length of a cosine schedule. What is returned works on the vector of
+    `jax.flatten_util.ravel_pytree(params)`.
+    """
+    groups, leaves = jax.tree.leaves(labels), jax.tree.leaves(params)
+    decayed = [
+        config.weight_decay if group == "world_model" and leaf.ndim > 1 else 0.0
+        for group, leaf in zip(groups, leaves, strict=True)
+    ]
+    sizes = [leaf.size for leaf in leaves]
+    peaks = [rates[group] for group in groups]
+    shape = optax.cosine_decay_schedule(1.0, updates) if config.schedule == "cosine" else None
+
+    def init(params: Array) -> optax.ScaleByScheduleState:
+        del params
+        return optax.ScaleByScheduleState(jnp.zeros((), jnp.int32))
+
+    def update(vector: Array, state: Any, params: Array | None = None) -> tuple[Array, Any]:
+        step = -_spread(peaks, sizes) * (1.0 if shape is None else shape(state.count))
+        moved = step * (vector + _spread(decayed, sizes) * params)
+        return moved, optax.ScaleByScheduleState(state.count + 1)
+
+    return optax.chain(
+        optax.clip_by_global_norm(config.grad_clip),
+        optax.scale_by_adam(),
+        optax.GradientTransformation(init, update),  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _spread(values: list[float], sizes: list[int]) -> Float[Array, "..."]:
+    """Each value as often as its size says, in a row; the value alone where all are the same."""
+    if len(set(values)) == 1:
+        return jnp.asarray(values[0])
+    runs = [
+        (value, sum(size for _, size in run))
+        for value, run in groupby(zip(values, sizes, strict=True), key=lambda pair: pair[0])
+    ]
+    return jnp.concatenate([jnp.full(size, value) for value, size in runs])
