@@ -22,7 +22,8 @@ app = typer.Typer(
 console = Console()
 
 Data = Annotated[
-    Path | None, typer.Option(help="LeRobot folder; the simulated default set if left out.")
+    Path | None,
+    typer.Option(help="LeRobot folder or feature cache; the simulated default set if left out."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
@@ -38,7 +39,7 @@ def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            print("interrupted; earlier checkpoints are kept", file=sys.stderr)
+            print("interrupted; what was finished before is kept", file=sys.stderr)
             raise typer.Exit(130) from None
 
     return guarded
@@ -164,6 +165,61 @@ def simulate(
         seed=seed,
     )
     simulate_run(config, out=out, overwrite=overwrite, device=device, console=console)
+
+
+@app.command("inspect")
+@one_line_errors
+def inspect(
+    folder: Annotated[Path, typer.Argument(help="LeRobot folder, v3.0 or v2.1.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show what a LeRobot folder holds, and warn of what in it would trouble training."""
+    from gyrax.data.inspection import inspect_run
+
+    inspect_run(folder, as_json=json, console=console)
+
+
+@app.command("extract")
+@one_line_errors
+def extract(
+    dataset: Annotated[Path, typer.Option(help="LeRobot folder, v3.0 or v2.1.")],
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help="state: standardised states. smolvla: hidden states of SmolVLA's action expert."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Cache to write, or to go on with.")],
+    max_episodes: Annotated[
+        int, typer.Option(help="Only so many episodes, from the first on; 0 for all.")
+    ] = 0,
+    device: Device = "auto",
+    batch_size: Annotated[
+        int | None, typer.Option(help="Frames at a time. [default: state 4096, smolvla 16]")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="smolvla: folder or hub id. [default: lerobot/smolvla_base]"),
+    ] = None,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(help="smolvla: NAME=KEY, the weights' camera and the folder's; repeatable."),
+    ] = None,
+) -> None:
+    """Compute the features of every frame of a LeRobot folder once, into a cache for --data."""
+    from gyrax.data.extraction.run import extract_run
+
+    extract_run(
+        dataset,
+        backbone=backbone,
+        out=out,
+        max_episodes=max_episodes,
+        device=device,
+        batch_size=batch_size,
+        weights=weights,
+        cameras=camera or [],
+        console=console,
+    )
 
 
 @app.command("simulate-data")

@@ -1,12 +1,15 @@
-"""A data folder as arrays of frames: features, actions, and where each episode begins."""
+"""A data set as arrays of frames: features, actions, and where each episode begins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gyrax._errors import InputError
+from gyrax.data.cache import FeatureCache, is_cache, open_cache
 from gyrax.data.lerobot import LeRobotFolder, open_folder
+from gyrax.data.moments import is_constant
 
 ACTION = "action"
 STATES = ("observation.state", "observation.environment_state")
@@ -38,39 +41,58 @@ class Frames:
 
 
 def load_frames(path: str | Path) -> Frames:
-    """Read the proprioception, the environment state if there is one, and the actions of a folder.
+    """Read the features and actions of a feature cache or of a LeRobot folder.
 
-    Raises `InputError` where the folder cannot be read or lacks `observation.state` or `action`.
+    The features of a folder are its proprioception and, if there is one, its environment state, in its
+    own units; a cache of the backbone `state` gives the same numbers to within rounding. Raises
+    `InputError` where either cannot be read, a cache is not complete, or a folder lacks
+    `observation.state` or `action`.
     """
-    folder = open_folder(path)
-    states = [key for key in STATES if key in folder.features]
+    path = Path(path)
+    return _cached(open_cache(path)) if is_cache(path) else _proprioception(open_folder(path))
+
+
+def _cached(cache: FeatureCache) -> Frames:
+    meta = cache.meta
+    episodes = [cache.read(episode) for episode in range(meta.episodes)]
+    features = np.concatenate([episode["features"] for episode in episodes])
+    if meta.mean:
+        features = features * np.array(meta.scale) + np.array(meta.mean)
+    return _joined(
+        features, [episode["action"] for episode in episodes], meta.columns, str(cache.path)
+    )
+
+
+def _proprioception(folder: LeRobotFolder) -> Frames:
+    keys = state_keys(folder)
+    episodes = [folder.read(episode.index, [*keys, ACTION]) for episode in folder.episodes]
+    features = [np.concatenate([columns[key] for key in keys], axis=1) for columns in episodes]
+    actions = [columns[ACTION] for columns in episodes]
+    return _joined(np.concatenate(features), actions, column_names(folder, keys), str(folder.path))
+
+
+def _joined(
+    features: np.ndarray, actions: list[np.ndarray], columns: tuple[str, ...], source: str
+) -> Frames:
+    offsets = np.concatenate([[0], np.cumsum([len(a) for a in actions])])
+    joined = np.concatenate(actions).astype(np.float32)
+    return Frames(features.astype(np.float32), joined, offsets, columns, source)
+
+
+def state_keys(folder: LeRobotFolder) -> list[str]:
+    """The state features that a folder has. `InputError` where training could not use it."""
     for key in (STATES[0], ACTION):
         if key not in folder.features:
             raise InputError(
                 f"{folder.path}: has no column {key!r}, only {', '.join(folder.features)}; "
                 f"training needs {STATES[0]!r} and {ACTION!r}."
             )
-    features, actions = [], []
-    for episode in range(len(folder.episodes)):
-        columns = folder.read(episode, [*states, ACTION])
-        features.append(np.concatenate([columns[key] for key in states], axis=1))
-        actions.append(columns[ACTION])
-    lengths = [len(a) for a in actions]
-    return Frames(
-        np.concatenate(features).astype(np.float32),
-        np.concatenate(actions).astype(np.float32),
-        np.concatenate([[0], np.cumsum(lengths)]),
-        tuple(name for key in states for name in _names(folder, key)),
-        str(folder.path),
-    )
+    return [key for key in STATES if key in folder.features]
 
 
-def _names(folder: LeRobotFolder, key: str) -> list[str]:
-    feature = folder.features[key]
-    names = feature.names or ()
-    if len(names) != feature.width:  # published data sets have names that do not fit the shape
-        names = tuple(str(i) for i in range(feature.width))
-    return [f"{key}.{name}" for name in names]
+def column_names(folder: LeRobotFolder, keys: Sequence[str]) -> tuple[str, ...]:
+    """A name for each component of these features, one after the other."""
+    return tuple(f"{key}.{name}" for key in keys for name in folder.names(key))
 
 
 NOISE_FLOOR = 0.02
@@ -103,7 +125,7 @@ class Normaliser:
         ):
             mean = values.mean(0, dtype=np.float64)
             std = values.std(0, dtype=np.float64)
-            flat = np.flatnonzero(std <= 1e-6 * (1.0 + np.abs(mean)))
+            flat = np.flatnonzero(is_constant(mean, std))
             if flat.size:
                 listed = ", ".join(names[i] for i in flat)
                 raise InputError(

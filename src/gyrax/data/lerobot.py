@@ -16,8 +16,10 @@ from gyrax.data.lerobot_files import is_there, read_json
 from gyrax.data.schema import (
     NUMERIC_DTYPES,
     REMEDY,
+    Clip,
     Episode,
     Feature,
+    Info,
     check_totals,
     parse_info,
     show,
@@ -27,10 +29,7 @@ from gyrax.data.schema import (
 DEFAULT_FOLDER: Path = Path(__file__).parent / "default"
 """The data set that comes with the package: a simulated arm beside a cube."""
 
-_READERS = {
-    "v3.0": (lerobot_v30.read_tasks, lerobot_v30.read_episodes),
-    "v2.1": (lerobot_v21.read_tasks, lerobot_v21.read_episodes),
-}
+_VERSIONS = {"v3.0": lerobot_v30, "v2.1": lerobot_v21}
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class LeRobotFolder:
     features: dict[str, Feature]
     episodes: tuple[Episode, ...]
     tasks: tuple[str, ...]
+    _info: Info = field(repr=False, compare=False)
     _reader: ColumnReader = field(repr=False, compare=False)
 
     @property
@@ -51,12 +51,41 @@ class LeRobotFolder:
         """Number of frames of all episodes together."""
         return sum(episode.length for episode in self.episodes)
 
-    def read(self, episode: SupportsIndex, keys: Sequence[str]) -> dict[str, np.ndarray]:
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The features that are videos."""
+        return tuple(key for key, feature in self.features.items() if feature.dtype == "video")
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """A name for each component of a feature: its number where the folder has none that fit."""
+        names, width = self.features[key].names or (), self.features[key].width
+        return names if len(names) == width else tuple(str(i) for i in range(width))
+
+    def read(
+        self, episode: SupportsIndex, keys: Sequence[str], *, finite: bool = True
+    ) -> dict[str, np.ndarray]:
         """The columns `keys` of one episode, each (length, width), float32 or int64.
 
         Raises `InputError` for an unknown episode or key and for unusable content: a wrong number
-        of rows, indices or values, a null, NaN or infinity.
+        of rows, indices or values, a null, and where they must be `finite`, NaN or infinity.
         """
+        wanted = (keys,) if isinstance(keys, str) else tuple(keys)
+        features = {key: self._numeric(key) for key in wanted}
+        return self._reader.read(self._episode(episode), features, finite=finite)
+
+    def clips(self, key: str) -> tuple[Clip, ...]:
+        """Where the frames of camera `key` are, for each episode.
+
+        Raises `InputError` for an unknown camera and for unusable metadata of its videos.
+        """
+        if key not in self.cameras:
+            raise InputError(
+                f"{self.path}: has no camera {show(key)}, expected one of {show_all(self.cameras)}; "
+                "choose one of these"
+            )
+        return _VERSIONS[self.version].read_clips(self._info, key, self.episodes)
+
+    def _episode(self, episode: SupportsIndex) -> Episode:
         try:
             number = operator.index(episode)
         except TypeError:
@@ -66,8 +95,7 @@ class LeRobotFolder:
                 f"{self.path}: has no episode {show(episode)}, expected an integer from 0 to "
                 f"{len(self.episodes) - 1}; choose one of these"
             )
-        wanted = (keys,) if isinstance(keys, str) else tuple(keys)
-        return self._reader.read(self.episodes[number], {key: self._numeric(key) for key in wanted})
+        return self.episodes[number]
 
     def _numeric(self, key: str) -> Feature:
         feature = self.features.get(key)
@@ -99,14 +127,14 @@ def open_folder(path: str | PathLike[str]) -> LeRobotFolder:
         )
     raw = read_json(info_file)
     version = raw.get("codebase_version") if isinstance(raw, dict) else None
-    if not isinstance(version, str) or version not in _READERS:
+    if not isinstance(version, str) or version not in _VERSIONS:
         raise InputError(
             f"{info_file}: codebase_version is {show(version)}, expected v3.0 or v2.1; "
             f"convert the folder with the lerobot package"
         )
     info = parse_info(info_file, raw)
-    read_tasks, read_episodes = _READERS[version]
-    tasks, episodes = read_tasks(folder), read_episodes(folder, info)
+    metadata = _VERSIONS[version]
+    tasks, episodes = metadata.read_tasks(folder), metadata.read_episodes(folder, info)
     check_totals(info, episodes, tasks)
     rows: dict[Path, int] = {}
     for episode in episodes:
@@ -122,5 +150,6 @@ def open_folder(path: str | PathLike[str]) -> LeRobotFolder:
         features=info.features,
         episodes=episodes,
         tasks=tasks,
+        _info=info,
         _reader=ColumnReader(rows),
     )

@@ -27,14 +27,19 @@ class ColumnReader:
         self._opened: tuple[Path, pq.ParquetFile] | None = None
         self._decoded: tuple[tuple[Path, int, tuple[str, ...]], pa.Table] | None = None
 
-    def read(self, episode: Episode, features: Mapping[str, Feature]) -> dict[str, np.ndarray]:
-        """The columns `features` of one episode, each (length, width), float32 or int64."""
+    def read(
+        self, episode: Episode, features: Mapping[str, Feature], *, finite: bool = True
+    ) -> dict[str, np.ndarray]:
+        """The columns `features` of one episode, each (length, width), float32 or int64.
+
+        With `finite`, NaN and infinities are errors.
+        """
         columns = tuple(dict.fromkeys((*INDEX_COLUMNS, *features)))
         with parquet_errors(episode._file):
             table = self._slice(episode, columns)
             _check_indices(episode, table)
             return {
-                name: column_values(episode._file, name, feature, table.column(name))
+                name: column_values(episode._file, name, feature, table.column(name), finite)
                 for name, feature in features.items()
             }
 
@@ -97,8 +102,10 @@ def _check_indices(episode: Episode, table: pa.Table) -> None:
             )
 
 
-def column_values(file: Path, name: str, feature: Feature, column: pa.ChunkedArray) -> np.ndarray:
-    """One column as (frames, width): float32 or int64, without nulls, NaN or infinities.
+def column_values(
+    file: Path, name: str, feature: Feature, column: pa.ChunkedArray, finite: bool = True
+) -> np.ndarray:
+    """One column as (frames, width): float32 or int64, without nulls and, if `finite`, NaN or infinities.
 
     Raises `InputError` naming file, column and frame where the column differs from `feature`.
     """
@@ -123,10 +130,10 @@ def column_values(file: Path, name: str, feature: Feature, column: pa.ChunkedArr
             )
         values, per_frame = values.flatten(), per_frame * size
     _check_nulls(where, values, per_frame)
-    return _to_numpy(where, feature, values).reshape(frames, feature.width)
+    return _to_numpy(where, feature, values, finite).reshape(frames, feature.width)
 
 
-def _to_numpy(where: str, feature: Feature, values: pa.Array) -> np.ndarray:
+def _to_numpy(where: str, feature: Feature, values: pa.Array, finite: bool) -> np.ndarray:
     """Flat float32 or int64 values; the stored kind (float or integer) must be the declared one."""
     floating = feature.dtype in FLOAT_DTYPES
     kinds = (
@@ -142,7 +149,7 @@ def _to_numpy(where: str, feature: Feature, values: pa.Array) -> np.ndarray:
     with np.errstate(over="ignore"):
         numbers = values.to_numpy(zero_copy_only=False).astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(numbers))
-    if bad.size:
+    if finite and bad.size:
         raise InputError(
             f"{where} is {numbers[bad[0]]} at frame {bad[0] // feature.width}, expected a finite "
             f"number; repair or drop this episode"

@@ -13,16 +13,16 @@ from gyrax._errors import InputError
 from gyrax.data.schema import REMEDY, show, show_all
 
 
-def read_json(file: Path) -> Any:
+def read_json(file: Path, remedy: str = REMEDY) -> Any:
     """The content of one JSON file."""
-    return _decode(file, _text(file), "")
+    return _decode(file, _text(file, remedy), "", remedy)
 
 
 def read_json_lines(file: Path) -> Iterator[tuple[str, Any]]:
     """`("line 3", content)` for each line of a JSON-lines file that is not blank."""
-    for number, line in enumerate(_text(file).split("\n"), start=1):
+    for number, line in enumerate(_text(file, REMEDY).split("\n"), start=1):
         if line.strip():
-            yield f"line {number}", _decode(file, line, f" in line {number}")
+            yield f"line {number}", _decode(file, line, f" in line {number}", REMEDY)
 
 
 def is_there(path: Path, *, folder: bool) -> bool:
@@ -33,26 +33,24 @@ def is_there(path: Path, *, folder: bool) -> bool:
         return False
 
 
-def _text(file: Path) -> str:
+def _text(file: Path, remedy: str) -> str:
     try:
         return file.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        raise InputError(
-            f"{file}: missing, expected a file of a LeRobot folder; {REMEDY}"
-        ) from None
+        raise InputError(f"{file}: missing, expected a text file; {remedy}") from None
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{file}: byte {error.start} is not UTF-8, expected UTF-8 text; {REMEDY}"
+            f"{file}: byte {error.start} is not UTF-8, expected UTF-8 text; {remedy}"
         ) from None
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}); {REMEDY}") from None
+        raise InputError(f"{file}: cannot be read ({error.strerror}); {remedy}") from None
 
 
-def _decode(file: Path, text: str, where: str) -> Any:
+def _decode(file: Path, text: str, where: str, remedy: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{file}: broken JSON{where} ({one_line(error)}); {REMEDY}") from None
+        raise InputError(f"{file}: broken JSON{where} ({one_line(error)}); {remedy}") from None
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """The metadata of a LeRobotDataset v2.1 folder: JSON lines, and one parquet file an episode."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from gyrax._errors import InputError
 from gyrax.data.lerobot_files import read_json_lines
 from gyrax.data.schema import (
     REMEDY,
+    Clip,
     Episode,
     Info,
     expect_count,
@@ -43,7 +45,7 @@ def read_episodes(folder: Path, info: Info) -> tuple[Episode, ...]:
         index = expect_count(file, name, fields.get("episode_index"), least=0)
         if index != len(episodes):
             raise InputError(f"{file}: {name} is {index}, expected {len(episodes)}; {REMEDY}")
-        path = fill_template(info, episode_chunk=index // info.chunk_size, episode_index=index)
+        path = fill_template(info, "data_path", **_place(info, index))
         episodes.append(
             Episode(
                 index=index,
@@ -54,3 +56,15 @@ def read_episodes(folder: Path, info: Info) -> tuple[Episode, ...]:
             )
         )
     return tuple(episodes)
+
+
+def read_clips(info: Info, key: str, episodes: Sequence[Episode]) -> tuple[Clip, ...]:
+    """Where the frames of camera `key` are, for each episode: a video file of its own."""
+    return tuple(
+        Clip(fill_template(info, "video_path", video_key=key, **_place(info, episode.index)), 0)
+        for episode in episodes
+    )
+
+
+def _place(info: Info, index: int) -> dict[str, int]:
+    return {"episode_chunk": index // info.chunk_size, "episode_index": index}

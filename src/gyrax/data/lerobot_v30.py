@@ -1,5 +1,6 @@
-"""The metadata of a LeRobotDataset v3.0 folder: parquet tables, many episodes a data file."""
+"""The metadata of a LeRobotDataset v3.0 folder: parquet tables, many episodes a file."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ from gyrax._errors import InputError
 from gyrax.data.lerobot_files import check_columns, parquet_errors, read_table
 from gyrax.data.schema import (
     REMEDY,
+    Clip,
     Episode,
     Info,
     expect_count,
+    expect_seconds,
     expect_texts,
     fill_template,
     show,
@@ -53,23 +56,53 @@ def read_tasks(folder: Path) -> tuple[str, ...]:
 
 def read_episodes(folder: Path, info: Info) -> tuple[Episode, ...]:
     """The episodes of all files below `meta/episodes`, which must be numbered 0, 1, ..."""
+    episodes: list[Episode] = []
+    first_rows: dict[Path, int] = {}
+    next_row = 0
+    for file, row in _rows(folder, COLUMNS):
+        episode = _episode(file, info, row, len(episodes), next_row, first_rows)
+        episodes.append(episode)
+        next_row += episode.length
+    return tuple(episodes)
+
+
+def read_clips(info: Info, key: str, episodes: Sequence[Episode]) -> tuple[Clip, ...]:
+    """Where the frames of camera `key` are, for each episode: many episodes share a video file."""
+    names = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
+    columns = tuple(f"videos/{key}/{name}" for name in names)
+    clips = []
+    found = _rows(info.file.parent.parent, columns)
+    for episode, (file, row) in zip(episodes, found, strict=True):
+        what = f"of episode {episode.index}"
+        chunk, number = (expect_count(file, f"{c} {what}", row[c], least=0) for c in columns[:2])
+        begin, end = (
+            round(expect_seconds(file, f"{c} {what}", row[c]) * info.fps) for c in columns[2:]
+        )
+        if end - begin != episode.length:
+            raise InputError(
+                f"{file}: {columns[2]} and {columns[3]} {what} are {end - begin} frames apart, "
+                f"expected {episode.length}; {REMEDY}"
+            )
+        path = fill_template(
+            info, "video_path", video_key=key, chunk_index=chunk, file_index=number
+        )
+        clips.append(Clip(path, begin))
+    return tuple(clips)
+
+
+def _rows(folder: Path, columns: tuple[str, ...]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The rows of all files below `meta/episodes`, each with its file."""
     files = sorted((folder / EPISODES).glob("chunk-*/file-*.parquet"))
     if not files:
         raise InputError(
             f"{folder / EPISODES}: missing, expected chunk-000/file-000.parquet in it; {REMEDY}"
         )
-    episodes: list[Episode] = []
-    first_rows: dict[Path, int] = {}
-    next_row = 0
     for file in files:
-        table = read_table(file, COLUMNS)
+        table = read_table(file, columns)
         with parquet_errors(file):
             rows = table.to_pylist()
         for row in rows:
-            episode = _episode(file, info, row, len(episodes), next_row, first_rows)
-            episodes.append(episode)
-            next_row += episode.length
-    return tuple(episodes)
+            yield file, row
 
 
 def _episode(
@@ -98,7 +131,10 @@ def _episode(
                 f"{REMEDY}"
             )
     path = fill_template(
-        info, chunk_index=count["data/chunk_index"], file_index=count["data/file_index"]
+        info,
+        "data_path",
+        chunk_index=count["data/chunk_index"],
+        file_index=count["data/file_index"],
     )
     if path in first_rows and path != next(reversed(first_rows)):
         raise InputError(

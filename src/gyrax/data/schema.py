@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from string import Formatter
-from typing import Any
+from typing import Any, Literal
 
 from gyrax._errors import InputError
 
@@ -47,6 +47,14 @@ class Episode:
 
 
 @dataclass(frozen=True)
+class Clip:
+    """Where one camera's frames of an episode are: its video file, and the first one's number there."""
+
+    file: Path
+    begin: int
+
+
+@dataclass(frozen=True)
 class Info:
     """The checked content of `meta/info.json` that reading needs."""
 
@@ -59,6 +67,7 @@ class Info:
     tasks: int
     chunk_size: int
     data_path: str
+    video_path: str | None
 
 
 def parse_info(file: Path, raw: Any) -> Info:
@@ -73,6 +82,9 @@ def parse_info(file: Path, raw: Any) -> Info:
     data_path = fields.get("data_path")
     if not isinstance(data_path, str):
         raise InputError(f"{file}: data_path is {show(data_path)}, expected a text; {REMEDY}")
+    video_path = fields.get("video_path")
+    if video_path is not None and not isinstance(video_path, str):
+        raise InputError(f"{file}: video_path is {show(video_path)}, expected a text; {REMEDY}")
     features = expect_object(file, "features", fields.get("features"))
     return Info(
         file=file,
@@ -84,6 +96,7 @@ def parse_info(file: Path, raw: Any) -> Info:
         tasks=expect_count(file, "total_tasks", fields.get("total_tasks"), least=0),
         chunk_size=expect_count(file, "chunks_size", fields.get("chunks_size", 1000), least=1),
         data_path=data_path,
+        video_path=video_path,
     )
 
 
@@ -112,33 +125,41 @@ def _flat_names(raw: Any) -> tuple[str, ...] | None:
     return tuple(raw)
 
 
-def fill_template(info: Info, **values: int) -> Path:
-    """The file that `info.data_path` names for these values: always inside the folder.
+def fill_template(
+    info: Info, name: Literal["data_path", "video_path"], **values: int | str
+) -> Path:
+    """The file that the template `name` of `info` names for these values: always inside the folder.
 
-    Raises `InputError` where the template has a field other than `values`, lacks the last of them,
-    or would leave the folder.
+    Raises `InputError` where there is no template, it has a field other than `values`, lacks the
+    last of them or a text among them, or would leave the folder.
     """
-    template, found = info.data_path, set()
-    what = f"{info.file}: data_path is {show(template)}"
+    template = getattr(info, name)
+    what = f"{info.file}: {name} is {show(template)}"
+    if template is None:
+        raise InputError(f"{what}, expected a text; {REMEDY}")
+    found = set()
     try:
         parts = list(Formatter().parse(template))
     except ValueError as error:
         raise InputError(f"{what}, which is no valid template ({error}); {REMEDY}") from None
-    for _, name, spec, conversion in parts:
-        if name is None:
+    for _, field_name, spec, conversion in parts:
+        if field_name is None:
             continue
-        if name not in values or conversion or not _FORMAT_SPEC.fullmatch(spec or ""):
+        numbered = isinstance(values.get(field_name), int) and _FORMAT_SPEC.fullmatch(spec or "")
+        if conversion or not (numbered or (field_name in values and not spec)):
             known = ", ".join(f"{{{key}}}" for key in values)
             raise InputError(f"{what}, expected only the fields {known}; {REMEDY}")
-        found.add(name)
-    *_, needed = values
-    if needed not in found:
-        raise InputError(f"{what}, expected it to hold {{{needed}}}; {REMEDY}")
-    relative = PurePosixPath(template.format(**values))
+        found.add(field_name)
+    *_, last = values
+    for needed in (last, *(key for key, value in values.items() if isinstance(value, str))):
+        if needed not in found:
+            raise InputError(f"{what}, expected it to hold {{{needed}}}; {REMEDY}")
+    filled = template.format(**values)
+    relative = PurePosixPath(filled)
     # Backslashes and colons lead out of the folder on Windows.
-    outside = relative.is_absolute() or ".." in relative.parts or set(str(relative)) & set("\\:")
+    outside = relative.is_absolute() or ".." in relative.parts or set(filled) & set("\\:")
     # Symbolic links are left alone: the cache of the Hugging Face hub is made of them.
-    if outside or not template.isprintable():
+    if outside or not filled.isprintable():
         raise InputError(f"{what}, expected a path that stays inside the folder; {REMEDY}")
     return info.file.parent.parent / relative
 
@@ -177,6 +198,16 @@ def expect_count(file: Path, where: str, raw: Any, *, least: int) -> int:
             f"{file}: {where} is {show(raw)}, expected an integer of at least {least}; {REMEDY}"
         )
     return raw
+
+
+def expect_seconds(file: Path, where: str, raw: Any) -> float:
+    """`raw` if it is a finite number of at least 0; `InputError` otherwise."""
+    number = isinstance(raw, int | float) and not isinstance(raw, bool)
+    if not number or not 0 <= raw < 1e9:
+        raise InputError(
+            f"{file}: {where} is {show(raw)}, expected seconds of at least 0; {REMEDY}"
+        )
+    return float(raw)
 
 
 def expect_texts(file: Path, where: str, raw: Any) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""One-time feature extraction: a LeRobot folder in, a feature cache out."""

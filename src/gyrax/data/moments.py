@@ -1,0 +1,49 @@
+"""Range, mean and spread of columns that are never in memory at once."""
+
+import numpy as np
+
+
+class Moments:
+    """Smallest and largest value, mean and standard deviation of each column, fed block by block.
+
+    Values that are not finite are left out, and counted in `bad`.
+    """
+
+    def __init__(self, width: int):
+        self.low = np.full(width, np.inf)
+        self.high = np.full(width, -np.inf)
+        self.mean = np.zeros(width)
+        self.bad = np.zeros(width, np.int64)
+        self._count = np.zeros(width, np.int64)
+        self._squares = np.zeros(width)
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in a block of (frames, width) values."""
+        wide = values.astype(np.float64)
+        good = np.isfinite(wide)
+        count = good.sum(0)
+        mean = np.where(good, wide, 0.0).sum(0) / np.maximum(count, 1)
+        squares = (np.where(good, wide - mean, 0.0) ** 2).sum(0)
+        total = np.maximum(self._count + count, 1)
+        shift = mean - self.mean
+        self._squares += squares + shift**2 * self._count * count / total
+        self.mean = self.mean + shift * count / total
+        self._count += count
+        self.bad += len(wide) - count
+        self.low = np.minimum(self.low, np.where(good, wide, np.inf).min(0, initial=np.inf))
+        self.high = np.maximum(self.high, np.where(good, wide, -np.inf).max(0, initial=-np.inf))
+
+    @property
+    def std(self) -> np.ndarray:
+        """Standard deviation of each column (of the population, not of a sample)."""
+        return np.sqrt(self._squares / np.maximum(self._count, 1))
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which columns have any finite value."""
+        return self._count > 0
+
+
+def is_constant(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Which columns do not change, to within the rounding of float32."""
+    return std <= 1e-6 * (1.0 + np.abs(mean))
