@@ -8,7 +8,6 @@ cannot be mixed.
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa

@@ -102,9 +102,12 @@ def _import_av() -> ModuleType:
 
 
 def _check_decoder(file: Path, stream: Any) -> None:
+    if stream.codec_context is None:
+        raise InputError(
+            f"{file}: truncated or broken, expected a video (its encoding is unknown); {REMEDY}"
+        )
     # FFmpeg's own AV1 decoder only drives hardware, and fails on machines without it.
-    codec = stream.codec_context.codec.name
-    if codec == "av1":
+    if stream.codec_context.codec.name == "av1":
         raise InputError(
             f"{file}: is AV1, which this build of PyAV cannot decode, expected one with libdav1d; "
             "install PyAV from a wheel: python -m pip install --force-reinstall av."

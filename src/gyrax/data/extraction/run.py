@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from rich.console import Console
@@ -20,6 +20,7 @@ from gyrax.data.progress import frame_progress
 BACKBONES = ("state", "smolvla")
 
 
+@runtime_checkable
 class Backbone(Protocol):
     """What computes features, and everything that they depend on.
 
