@@ -201,7 +201,7 @@ def without_a_tensor(folder):
          "of another architecture"),
         (write("config.json", lambda b: re.sub(rb'"vlm_model_name": "[^"]*"',
                                                b'"vlm_model_name": "/no/such/folder"', b)),
-         "vlm_model_name is '/no/such/folder'"),
+         "vlm_model_name: /no/such/folder is no folder"),
     ],
 )  # fmt: skip
 def test_bad_weights(weights, tmp_path, damage, says):
@@ -212,10 +212,27 @@ def test_bad_weights(weights, tmp_path, damage, says):
 
 
 def test_weights_that_are_nowhere(weights, tmp_path, monkeypatch):
+    """The hub is asked once; where it gives no answer, only what it gave before is used."""
+    import huggingface_hub.utils as hub
+
+    class Silent:
+        def head(self, url, timeout):
+            assert timeout <= 10
+            raise ConnectionError("no route")
+
+    monkeypatch.setattr(hub, "get_session", Silent)
     fixture = FIXTURES / "so100_tiny_v30"
-    refused(extract(fixture, "/no/such", tmp_path / "c", *CHOSEN), "/no/such: no such folder")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    result = extract(fixture, "nobody/no-weights", tmp_path / "c", *CHOSEN)
     refused(
-        result, "--weights nobody/no-weights: there is no such folder, and the Hugging Face hub"
+        extract(fixture, "/no/such", tmp_path / "c", *CHOSEN), "--weights /no/such: /no/such is no"
     )
+    says = (
+        "--weights nobody/nothing: nobody/nothing is no folder here, and .* it does not answer, and"
+    )
+    refused(extract(fixture, "nobody/nothing", tmp_path / "c", *CHOSEN), says)
+    copy = shutil.copytree(weights, tmp_path / "weights")
+    text = (copy / "config.json").read_text()
+    text = re.sub(r'"vlm_model_name": "[^"]*"', '"vlm_model_name": "nobody/nothing"', text)
+    (copy / "config.json").write_text(text)
+    says = "config.json: vlm_model_name: nobody/nothing is no folder here, .* does not answer"
+    refused(extract(fixture, copy, tmp_path / "c", *CHOSEN), says)
+    assert not (tmp_path / "c").exists()

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gyrax.data.schema import show, show_all
 
 DEFAULT_WEIGHTS = "lerobot/smolvla_base"
 FILES = ("config.json", "model.safetensors")
+VLM_FILES = ("*.json", "*.txt", "*.jinja")
 REMEDY = "give the folder of a SmolVLA that the lerobot package saved with --weights"
 SECONDS = 10
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -74,18 +76,17 @@ def load_policy(weights: str, device: str) -> tuple[Any, str]:
 
 
 def _build(policy: Any, config: Any, folder: Path) -> Any:
+    what = f"{folder}/config.json: vlm_model_name"
+    if not is_there(Path(config.vlm_model_name), folder=True):
+        remedy = "put the path of a copy of its configuration and tokenizer there"
+        config.vlm_model_name = str(_download(config.vlm_model_name, VLM_FILES, what, remedy))
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it tells of every step
             return policy(config)
-    except OSError as error:
+    except Exception as error:  # settings that contradict each other, or a broken copy
         raise InputError(
-            f"{folder}/config.json: vlm_model_name is {show(config.vlm_model_name)}, of which "
-            "configuration and tokenizer are neither in a local folder nor on a hub that answers "
-            f"({one_line(error)}); put the path of a copy there."
-        ) from None
-    except Exception as error:  # settings that contradict each other
-        raise InputError(
-            f"{folder}/config.json: no SmolVLA can be built of it ({one_line(error)}); {REMEDY}."
+            f"{folder}/config.json: no SmolVLA can be built of it and of {config.vlm_model_name} "
+            f"({one_line(error)}); {REMEDY}."
         ) from None
 
 
@@ -97,22 +98,41 @@ def _folder(weights: str) -> Path:
     """The local folder of the weights: given, or downloaded by the hub's client into its cache."""
     given = Path(weights)
     if is_there(given, folder=True):
-        for name in FILES:
-            if not is_there(given / name, folder=False):
-                raise InputError(f"{given}: holds no {name}; {REMEDY}.")
-        return given
-    if not _HUB_ID.fullmatch(weights):
-        raise InputError(f"{weights}: no such folder; {REMEDY}.")
-    from huggingface_hub import hf_hub_download  # pyright: ignore[reportMissingImports]
+        return _complete(given)
+    return _complete(_download(weights, FILES, f"--weights {weights}", REMEDY))
 
+
+def _download(name: str, files: Sequence[str], what: str, remedy: str) -> Path:
+    """The folder in which the hub's client keeps these files, which it downloads if the hub answers."""
+    if not _HUB_ID.fullmatch(name):
+        raise InputError(f"{what}: {name} is no folder; {remedy}.")
+    from huggingface_hub import (  # pyright: ignore[reportMissingImports]
+        constants,
+        snapshot_download,
+    )
+    from huggingface_hub.utils import get_session  # pyright: ignore[reportMissingImports]
+
+    try:  # once, since the client would try for minutes
+        get_session().head(constants.ENDPOINT, timeout=SECONDS)
+        answers = True
+    except OSError:
+        answers = False
     try:
-        files = [hf_hub_download(weights, name, etag_timeout=SECONDS) for name in FILES]
+        folder = snapshot_download(name, allow_patterns=list(files), local_files_only=not answers)
     except (OSError, ValueError) as error:  # all of the client's errors are one of these
+        why = one_line(error) if answers else "it does not answer, and its local cache lacks it"
         raise InputError(
-            f"--weights {weights}: there is no such folder, and the Hugging Face hub did not give it "
-            f"({one_line(error)}); {REMEDY}."
+            f"{what}: {name} is no folder here, and the Hugging Face hub did not give it ({why}); "
+            f"{remedy}."
         ) from None
-    return Path(files[0]).parent
+    return Path(folder)
+
+
+def _complete(folder: Path) -> Path:
+    for name in FILES:
+        if not is_there(folder / name, folder=False):
+            raise InputError(f"{folder}: holds no {name}; {REMEDY}.")
+    return folder
 
 
 def _hash(folder: Path) -> str:
