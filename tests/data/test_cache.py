@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from gyrax._errors import InputError
 from gyrax.data.cache import open_cache
 from gyrax.data.frames import load_frames
-from tiny import write_tiny
+from tiny import TINY, write_tiny
 
 META, FILE = "meta.json", "episodes/episode_000001.parquet"
 
@@ -140,7 +140,8 @@ def test_one_line_for_each_corruption(
     cache = shutil.copytree(made / "c", tmp_path / "c")
     load_frames(cache)
     edit(cache)
-    words = ["train", "--data", str(cache), "--out", str(tmp_path / "run")]
+    small = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
+    words = ["train", "--data", str(cache), "--out", str(tmp_path / "run"), *small]
     result = CliRunner().invoke(cli.app, words)
     lines = result.stderr.strip().splitlines()
     assert result.exit_code == 2, (result.output, result.exception)
