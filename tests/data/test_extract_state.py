@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -159,8 +160,6 @@ def test_bad_flags(tiny: Path, tmp_path: Path, flags: list[Any], says: str):
 
 
 def test_smolvla_needs_its_packages(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "lerobot", None)
     result = extract(tiny, tmp_path / "c", "--backbone", "smolvla", "--camera", "camera1=top")
     refused(result, r"needs the lerobot package .*pip install -e '\.\[vla\]'")

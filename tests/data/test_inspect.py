@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -141,8 +142,6 @@ def drop_feature(root: Path, name: str) -> None:
 
 @pytest.fixture
 def tiny_v30(tmp_path: Path) -> Path:
-    import shutil
-
     source = Path(__file__).parent / "fixtures" / "so100_tiny_v30"
     return shutil.copytree(source, tmp_path / "v30")
 

@@ -1,5 +1,7 @@
 """Decoded frames, against the markers that the fixtures' makers put into every image."""
 
+import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -64,7 +66,8 @@ def test_only_what_is_asked_for_is_decoded(tiny: Path):
 
 def refused(root: Path, key: str = TOP) -> str:
     with pytest.raises(InputError) as caught:
-        camera = Camera(open_folder(root), key)
+        folder = open_folder(root)
+        camera = Camera(folder, key if key in folder.features else folder.cameras[0])
         for episode in range(3):
             for _ in camera.frames(episode):
                 pass
@@ -79,11 +82,19 @@ START, FILE = f"videos/{TOP}/from_timestamp", f"videos/{TOP}/file_index"
 
 def images(**changes: Any) -> Callable[[Path], None]:
     def edit(root: Path) -> None:
-        import json
-
         content = json.loads((root / "meta/info.json").read_text())
         content["features"][TOP].update(changes)
         (root / "meta/info.json").write_text(json.dumps(content))
+
+    return edit
+
+
+def rename(name: str) -> Callable[[Path], None]:
+    """Give the camera another key."""
+
+    def edit(root: Path) -> None:
+        text = json.dumps(json.loads((root / "meta/info.json").read_text()))
+        (root / "meta/info.json").write_text(text.replace(json.dumps(TOP), json.dumps(name)))
 
     return edit
 
@@ -116,6 +127,8 @@ def garbage(file: str) -> Callable[[Path], Any]:
         ("v21", info(video_path="videos/{video_key}"), "expected it to hold {episode_index}"),
         ("v30", info(video_path="{video_key:9999d}/{file_index}"), "expected only the fields"),
         ("v30", info(video_path="{video_key.x}/{file_index}"), "expected only the fields"),
+        ("v21", rename("../../../x"), r"video_path is .*expected a path that stays inside the folder"),
+        ("v21", rename("a\nb"), r"video_path is .*expected a path that stays inside the folder"),
         ("v30", column(TABLE, START, at(1, -0.5)), "from_timestamp of episode 1 is -0.5"),
         ("v30", column(TABLE, START, at(1, float("nan"))), "from_timestamp of episode 1 is nan"),
         ("v30", column(TABLE, START, at(1, None)), "from_timestamp of episode 1 is missing"),
@@ -129,8 +142,6 @@ def test_one_line_for_each_broken_video(
     whole_copy: Callable[[str], Path], version: str, edit: Callable[[Path], Any], says: str
 ):
     pytest.importorskip("av")
-    import re
-
     root = whole_copy(version)
     edit(root)
     assert re.search(says, refused(root))

@@ -26,13 +26,28 @@ TIME_TOLERANCE = 0.01
 
 
 @dataclass
+class _Count:
+    """How many frames have some trouble, and the first that has."""
+
+    frames: int = 0
+    episode: int = 0
+    frame: int = 0
+
+    def add(self, episode: int, frames: np.ndarray) -> None:
+        if frames.size and not self.frames:
+            self.episode, self.frame = episode, int(frames[0])
+        self.frames += frames.size
+
+
+@dataclass
 class _Findings:
     """What one pass over the episodes gathers."""
 
     moments: dict[str, Moments]
-    not_finite: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    repeated: list[tuple[int, int]] = field(default_factory=list)
-    late: list[str] = field(default_factory=list)
+    not_finite: dict[str, _Count]
+    repeated: _Count = field(default_factory=_Count)
+    late: int = 0
+    first_late: str = ""
 
 
 def inspect_run(path: Path, *, as_json: bool, console: Console) -> dict[str, Any]:
@@ -61,7 +76,10 @@ def inspect_folder(
     """
     keys = [key for key, f in folder.features.items() if f.dtype in NUMERIC_DTYPES]
     observed = [key for key in keys if key == ACTION or key.startswith("observation.")]
-    found = _Findings({key: Moments(folder.features[key].width) for key in keys})
+    found = _Findings(
+        {key: Moments(folder.features[key].width) for key in keys},
+        {key: _Count() for key in observed},
+    )
     for episode in folder.episodes:
         columns = folder.read(episode.index, keys, finite=False)
         for key, values in columns.items():
@@ -114,10 +132,10 @@ def _look_at(
     for key in observed:
         values = columns[key]
         bad = np.flatnonzero(~np.isfinite(values).all(1))
-        found.not_finite.setdefault(key, []).extend((episode.index, int(i)) for i in bad)
+        found.not_finite[key].add(episode.index, bad)
         same &= (values[1:] == values[:-1]).all(1)
     if observed:
-        found.repeated.extend((episode.index, int(i) + 1) for i in np.flatnonzero(same))
+        found.repeated.add(episode.index, np.flatnonzero(same) + 1)
     if TIME in columns:
         times = columns[TIME][:, 0].astype(np.float64)
         expected = np.arange(episode.length) / folder.fps
@@ -125,7 +143,8 @@ def _look_at(
         wrong = np.flatnonzero(~(np.abs(times - expected) <= allowed))
         if wrong.size:
             i = wrong[0]
-            found.late.append(
+            found.late += 1
+            found.first_late = found.first_late or (
                 f"episode {episode.index}, frame {i}: {times[i]:.4f} s, expected {expected[i]:.4f} s"
             )
 
@@ -155,26 +174,26 @@ def _value_warnings(folder: LeRobotFolder, observed: list[str], found: _Findings
     for key in observed:
         moments, names = found.moments[key], folder.names(key)
         bad = found.not_finite[key]
-        if bad:
+        if bad.frames:
             columns = ", ".join(names[i] for i in np.flatnonzero(moments.bad))
             warnings.append(
-                f"{key}: NaN or infinite in {len(bad)} of {folder.frames} frames (first in "
-                f"episode {bad[0][0]}, frame {bad[0][1]}; columns: {columns}); training refuses this"
+                f"{key}: NaN or infinite in {bad.frames} of {folder.frames} frames (first in "
+                f"episode {bad.episode}, frame {bad.frame}; columns: {columns}); training refuses this"
             )
         flat = np.flatnonzero(moments.known & is_constant(moments.mean, moments.std))
         if flat.size:
             columns = ", ".join(f"{names[i]} = {moments.mean[i]:g}" for i in flat)
             warnings.append(f"{key}: constant columns: {columns}; training refuses these")
-    if found.repeated:
-        (episode, frame), count = found.repeated[0], len(found.repeated)
+    again = found.repeated
+    if again.frames:
         warnings.append(
-            f"{count} of {folder.frames} frames repeat the frame before in every state and action "
-            f"column (first: episode {episode}, frame {frame})"
+            f"{again.frames} of {folder.frames} frames repeat the frame before in every state and "
+            f"action column (first: episode {again.episode}, frame {again.frame})"
         )
     if found.late:
         warnings.append(
-            f"timestamps disagree with {folder.fps:g} fps in {len(found.late)} of "
-            f"{len(folder.episodes)} episodes (first: {found.late[0]})"
+            f"timestamps disagree with {folder.fps:g} fps in {found.late} of "
+            f"{len(folder.episodes)} episodes (first: {found.first_late})"
         )
     return warnings
 
