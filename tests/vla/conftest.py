@@ -13,6 +13,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if importlib.util.find_spec("lerobot") is None:
         pytest.skip("needs the lerobot package (extra vla)")
     declare_operators()
+    import torch
+
+    torch.set_num_threads(
+        1
+    )  # so small a network only waits for its threads, the longer the busier the machine
     from tiny_smolvla import save_tiny
 
     return save_tiny(tmp_path_factory.mktemp("smolvla"))

@@ -226,7 +226,7 @@ def test_weights_that_are_nowhere(weights, tmp_path, monkeypatch):
         extract(fixture, "/no/such", tmp_path / "c", *CHOSEN), "--weights /no/such: /no/such is no"
     )
     says = (
-        "--weights nobody/nothing: nobody/nothing is no folder here, and .* it does not answer, and"
+        "--weights nobody/nothing: nobody/nothing is no folder here, and .*it does not answer, and"
     )
     refused(extract(fixture, "nobody/nothing", tmp_path / "c", *CHOSEN), says)
     copy = shutil.copytree(weights, tmp_path / "weights")
