@@ -177,7 +177,10 @@ def test_nothing_of_others_is_touched(tmp_path: Path):
     refused(extract(folder, folder), "is not empty and no feature cache")
     done(extract(folder, tmp_path / "c"))
     before = content(tmp_path)
-    refused(extract(other, tmp_path / "c"), "holds features of another data set or state of it")
+    refused(
+        extract(other, tmp_path / "c"),
+        r"holds features of other settings \(data set or its state: ",
+    )
     assert content(tmp_path) == before
 
 

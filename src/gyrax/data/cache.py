@@ -171,10 +171,10 @@ def _check_same(path: Path, before: CacheMeta, now: CacheMeta) -> None:
         name = next(key for key in {**new, **old} if new.get(key) != old.get(key))
         old, new = old.get(name), new.get(name)
     elif name != "backbone":  # all else follows from the data set
-        name, old, new = "data set or state of it", before.dataset, now.dataset
+        name, old, new = "data set or its state", before.dataset, now.dataset
     raise InputError(
-        f"{path}: holds features of another {name} ({show(old)}, now {show(new)}); choose another "
-        "folder with --out."
+        f"{path}: holds features of other settings ({name}: {show(old)}, now {show(new)}); choose "
+        "another folder with --out."
     )
 
 
