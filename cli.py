@@ -60,6 +60,15 @@ def train(
         bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")
     ] = False,
     device: Device = "auto",
+    coordinator: Annotated[
+        str | None, typer.Option(help="host:port of process 0, to train in several processes.")
+    ] = None,
+    num_processes: Annotated[
+        int | None, typer.Option(help="How many processes; a cluster's launcher is recognised.")
+    ] = None,
+    process_id: Annotated[
+        int | None, typer.Option(help="Which of them this is; 0 writes all files.")
+    ] = None,
     *,
     settings: dict[str, Any],
 ) -> None:
@@ -76,6 +85,9 @@ def train(
         overwrite=overwrite,
         device=device,
         console=console,
+        coordinator=coordinator,
+        num_processes=num_processes,
+        process_id=process_id,
     )
 
 
@@ -218,6 +230,39 @@ def extract(
         batch_size=batch_size,
         weights=weights,
         cameras=camera or [],
+        console=console,
+    )
+
+
+@app.command("bench")
+@one_line_errors
+def bench(
+    what: Annotated[
+        str,
+        typer.Option(
+            help="train, rollout, simulate, data, all of these, or growth: the cost of a rollout "
+            "against its sizes, as a table and a figure."
+        ),
+    ] = "all",
+    preset: Annotated[str, typer.Option(help="default, document or quick.")] = "document",
+    rounds: Annotated[int, typer.Option(help="Repeats of everything timed, in turn.")] = 7,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of growth's figure. [default: outputs/bench]")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Measure speed, compile time and memory beside yardsticks timed in the same run."""
+    from gyrax.evaluation.bench.command import bench_run
+
+    bench_run(
+        what=what,
+        preset=preset,
+        rounds=rounds,
+        as_json=json,
+        out=out,
+        device=device,
+        root=Path(__file__).resolve().parent,
         console=console,
     )
 

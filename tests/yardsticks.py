@@ -133,7 +133,9 @@ def simulate_by_align(config, steps):
         shape = jax.ShapeDtypeStruct(y.z.shape, y.z.dtype)
         path = diffrax.UnsafeBrownianPath(shape, key, levy_area=diffrax.SpaceTimeTimeLevyArea)
         terms = diffrax.MultiTerm(
-            diffrax.UnderdampedLangevinDriftTerm(config.friction, config.temperature, lambda x: x),
+            diffrax.UnderdampedLangevinDriftTerm(
+                config.friction, config.temperature, lambda x, _: x
+            ),
             diffrax.UnderdampedLangevinDiffusionTerm(config.friction, config.temperature, path),
         )
         solver, adjoint = diffrax.ALIGN(0.1), diffrax.DirectAdjoint()

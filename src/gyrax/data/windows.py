@@ -12,10 +12,10 @@ HELD_OUT = 0.1
 SPLIT_SEED = 0
 
 
-def split_episodes(count: int) -> dict[str, np.ndarray]:
-    """80 % of the episodes to train on, 10 % to choose by, 10 % to report: the same for every run.
+def split_episodes(count: int, held_out: float = HELD_OUT) -> dict[str, np.ndarray]:
+    """A share `held_out` of the episodes to choose by, as many to report on, the rest to train on.
 
-    Raises `InputError` for fewer than three episodes.
+    The same for every run, and at least one episode each. Raises `InputError` for fewer than three.
     """
     if count < 3:
         raise InputError(
@@ -23,7 +23,8 @@ def split_episodes(count: int) -> dict[str, np.ndarray]:
             "episodes needs at least 3."
         )
     order = np.random.default_rng(SPLIT_SEED).permutation(count)
-    held = max(1, round(HELD_OUT * count))
+    held = max(1, round(held_out * count))
+    held = min(held, (count - 1) // 2)
     parts = np.split(order, [count - 2 * held, count - held])
     return {name: np.sort(part) for name, part in zip(SPLITS, parts, strict=True)}
 

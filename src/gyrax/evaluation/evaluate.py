@@ -64,7 +64,7 @@ def evaluate(resumed: Resumed, frames: Frames, split: str) -> Evaluation:
     system = load_system(resumed)
     x, actions = ckpt.stored_normaliser(resumed.arrays)(frames)
     z, w, chart = (np.asarray(a) for a in encode_all(system, jnp.asarray(x)))
-    episodes = split_episodes(frames.episodes)
+    episodes = split_episodes(frames.episodes, config.val_fraction)
     context = config.wm_context
     windows = {
         name: make_windows(frames, rows, context, config.horizon, padded=False)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gyrax._errors import InputError
-from gyrax.data.frames import load_frames
+from gyrax.data.frames import Frames, load_frames
 from gyrax.data.lerobot import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.training import checkpoint as ckpt
@@ -24,6 +24,7 @@ from gyrax.training.loop import (
     open_checkpoint,
     plan_phases,
 )
+from gyrax.training.parallel import is_writer, join_processes, wait_for_all
 
 DEFAULT_RUN = Path("outputs/vla/joint")
 FIGURE = "figure.png"
@@ -41,13 +42,21 @@ def train_run(
     overwrite: bool,
     device: str,
     console: Console,
+    coordinator: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
 ) -> Path:
     """Train, save, evaluate on the validation episodes, and draw. Returns the run folder.
+
+    Of several processes that `coordinator`, `num_processes` and `process_id` join, the first prints and
+    writes.
 
     Raises `InputError` for anything unusable, before any file is touched.
     """
     check_choice("phase", phase)
     check_choice("device", device)
+    join_processes(coordinator, num_processes, process_id)
+    console = console if is_writer() else Console(quiet=True)
     resumed = None if resume is None else open_checkpoint(resume)
     config = make_config(preset, settings, None if resumed is None else resumed.meta.config)
     if resumed is not None:
@@ -62,13 +71,24 @@ def train_run(
     console.print(
         f"data: {frames.source} ({frames.episodes} episodes, {len(frames.actions)} frames)"
     )
-    console.print(f"running phases {', '.join(map(str, planned))} on {platform} into {run}")
+    many = "" if trainer.mesh.size == 1 else f" ({trainer.mesh.size} devices)"
+    phases = ", ".join(map(str, planned))
+    console.print(f"running phases {phases} on {platform}{many} into {run}")
     if phase == "2" and planned[0] == 1:
         console.print("there is no encoder yet, so phase 1 is trained first")
     _print_changes(config, preset if resumed is None else "resumed run", console)
-    if overwrite:
+    wait_for_all("all have checked the run folder")
+    if overwrite and is_writer():
         _remove_run(run)
     _, saved = trainer.train(planned)
+    if is_writer():
+        _finish(run, saved, frames, console)
+    wait_for_all("the run is finished")
+    return run
+
+
+def _finish(run: Path, saved: Path, frames: Frames, console: Console) -> None:
+    """Evaluate the last checkpoint on the validation episodes, draw, and say where everything is."""
     from gyrax.evaluation.evaluate import evaluate
     from gyrax.evaluation.plots import run_figure
 
@@ -78,7 +98,6 @@ def train_run(
     figure = run_figure(evaluation, run / "log.jsonl", run / FIGURE)
     for what, path in (("run folder", run), ("figure", figure), ("checkpoint", saved)):
         console.print(f"{what}: {path}", soft_wrap=True, highlight=False)
-    return run
 
 
 def check_run_folder(run: Path, resumed: Resumed | None, overwrite: bool) -> None:

@@ -81,7 +81,7 @@ def save(
     shutil.rmtree(partial, ignore_errors=True)
     arrays = {k: np.asarray(v) for k, v in _named(state).items()}
     statistics = {f"normaliser.{k}": v for k, v in asdict(normaliser).items()}
-    with ocp.StandardCheckpointer() as saver:
+    with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as saver:
         saver.save(partial.absolute() / "arrays", arrays | statistics)
     meta = {
         "format": FORMAT,
@@ -95,6 +95,16 @@ def save(
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
     return target
+
+
+def _alone() -> Any:
+    """Orbax options by which a process of several neither waits for the others nor leaves it to them."""
+    import orbax.checkpoint as ocp
+
+    index = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process{index}"
+    )
 
 
 def read_meta(checkpoint: Path) -> Meta:
@@ -126,7 +136,7 @@ def read_arrays(checkpoint: Path) -> dict[str, np.ndarray]:
 
     folder = checkpoint / "arrays"
     try:
-        with ocp.StandardCheckpointer() as reader:
+        with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as reader:
             found: Any = reader.metadata(folder.absolute())
             shapes = found.item_metadata if hasattr(found, "item_metadata") else found
             target = {k: np.zeros(v.shape, v.dtype) for k, v in dict(shapes).items()}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from gyrax._errors import InputError
+from gyrax.data.windows import HELD_OUT
 from gyrax.dynamics import solver_by_name
 from gyrax.losses import default_weights
 from gyrax.losses.total import DYNAMICS, ENCODER
@@ -85,6 +86,8 @@ class TrainConfig:
         0.0, "Decoupled weight decay of the world model's matrices", "Training")  # fmt: skip
     encoder_scale: float = _setting(0.1, "Weight of the encoder losses in phase 3", "Training")
     dynamics_scale: float = _setting(1.0, "Weight of the dynamics losses in phase 3", "Training")
+    val_fraction: float = _setting(
+        HELD_OUT, "Share of episodes to validate on, as many again to test on", "Training")  # fmt: skip
     seed: int = _setting(0, "Random seed", "Training")
     log_every: int = _setting(10, "Epochs between printed lines", "Training")
     save_every: int = _setting(50, "Epochs between checkpoints", "Training")
@@ -104,6 +107,8 @@ class TrainConfig:
         for name, options in CHOICES.items():
             if hasattr(self, name) and getattr(self, name) not in options:
                 check_choice(name, getattr(self, name))
+        if not 0 < self.val_fraction < 0.5:
+            raise InputError(f"--val-fraction is {self.val_fraction}; give one between 0 and 0.5.")
         if self.hidden_dim % 8:
             raise InputError(f"--hidden-dim is {self.hidden_dim}; give a multiple of 8.")
         if self.sequence_length < 2:

@@ -22,6 +22,7 @@ from gyrax.training.build import build_system
 from gyrax.training.config import ARCHITECTURE, TrainConfig, flag_of, to_json
 from gyrax.training.log import RunLog, headline, make_progress
 from gyrax.training.optimiser import make_optimiser
+from gyrax.training.parallel import is_writer, replicated, training_mesh
 from gyrax.training.phases import Data, Phase, make_phases
 from gyrax.training.state import TrainState
 from gyrax.training.step import (
@@ -124,7 +125,8 @@ class Trainer:
         self.run = run
         self.console = console
         self.resumed = resumed
-        self.split = split_episodes(frames.episodes)
+        self.mesh = training_mesh(config.batch_size)
+        self.split = split_episodes(frames.episodes, config.val_fraction)
         if resumed is None:
             self.normaliser = Normaliser.fit(frames, self.split["train"])
         else:
@@ -139,8 +141,9 @@ class Trainer:
 
     def train(self, planned: list[int]) -> tuple[System, Path]:
         """Run the planned phases. Returns the system and its last checkpoint."""
-        self.run.mkdir(parents=True, exist_ok=True)
-        (self.run / "config.json").write_text(to_json(self.config))
+        if is_writer():
+            self.run.mkdir(parents=True, exist_ok=True)
+            (self.run / "config.json").write_text(to_json(self.config))
         log = RunLog(self.run / "log.jsonl", self.console)
         phases = make_phases(self.config)
         if self.resumed is None:
@@ -149,6 +152,7 @@ class Trainer:
         else:
             system = load_system(self.resumed)
         saved = Path()
+        system = replicated(system, self.mesh)
         for number in planned:
             state, saved = self._run_phase(phases[number], system, log)
             system = state.system
@@ -163,7 +167,8 @@ class Trainer:
         updates = phase.epochs * batches_of(samples, self.config.batch_size)[0]
         optimiser = make_optimiser(self.config, phase.rates, labels, params, updates)
         state = self._start(phase, system, optimiser.init(ravel_pytree(params)[0]))
-        epoch = make_epoch(self.config, phase, trainable, optimiser, samples)
+        epoch = make_epoch(self.config, phase, trainable, optimiser, samples, self.mesh)
+        data, held, state = (replicated(tree, self.mesh) for tree in (data, held, state))
         return Prepared(data, held, state, epoch, trainable)
 
     def _run_phase(self, phase: Phase, system: System, log: RunLog) -> tuple[TrainState, Path]:
@@ -184,7 +189,7 @@ class Trainer:
             while int(state.epoch) < phase.epochs:
                 began = time.perf_counter()
                 state, metrics = compiled(data, state)
-                state = exact_norms(state, trainable)
+                state = replicated(exact_norms(state, trainable), self.mesh)
                 number = int(state.epoch)
                 last = number == phase.epochs
                 show = last or (number - 1) % self.config.log_every == 0
@@ -193,7 +198,8 @@ class Trainer:
                 numbers = {k: float(v) for k, v in metrics.items()}
                 numbers["seconds"] = time.perf_counter() - began
                 self._check_finite(phase, number, numbers)
-                log.epoch(phase.number, number - 1, numbers, show=show)
+                if is_writer():
+                    log.epoch(phase.number, number - 1, numbers, show=show)
                 progress.update(task, completed=number, note=headline(numbers))
                 if last or number % self.config.save_every == 0:
                     saved = self._save(state)
@@ -201,11 +207,13 @@ class Trainer:
         return state, saved
 
     def _save(self, state: TrainState) -> Path:
-        return ckpt.save(self.run, state, self.normaliser, self.config, self.frames.source)
+        if is_writer():
+            return ckpt.save(self.run, state, self.normaliser, self.config, self.frames.source)
+        return self.run / ckpt.checkpoint_name(state.phase, int(state.epoch))
 
     def _data(self, phase: Phase, system: System) -> tuple[Data, Data]:
         """What the phase trains on, and what it is validated on."""
-        x, actions = jnp.asarray(self.x), jnp.asarray(self.actions)
+        x, actions = replicated((jnp.asarray(self.x), jnp.asarray(self.actions)), self.mesh)
         if not phase.windows:
             rows = {n: self.frames.rows(self.split[n]) for n in ("train", "val")}
             none = jnp.zeros((0, 1), int), jnp.zeros((0, 1))

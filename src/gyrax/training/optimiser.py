@@ -37,6 +37,7 @@ def make_optimiser(
         return optax.ScaleByScheduleState(jnp.zeros((), jnp.int32))
 
     def update(vector: Array, state: Any, params: Array | None = None) -> tuple[Array, Any]:
+        assert params is not None
         step = -_spread(peaks, sizes) * (1.0 if shape is None else shape(state.count))
         moved = step * (vector + _spread(decayed, sizes) * params)
         return moved, optax.ScaleByScheduleState(state.count + 1)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import optax
 from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from gyrax.fields import SpectralLinear
@@ -16,6 +17,8 @@ from gyrax.losses.dynamics import geodesic
 from gyrax.losses.total import Losses
 from gyrax.model.system import System
 from gyrax.training.config import TrainConfig
+from gyrax.training.device import compiler_options
+from gyrax.training.parallel import kept_replicated, sharded_rows
 from gyrax.training.phases import Data, Phase, window_losses
 from gyrax.training.state import TrainState
 
@@ -57,11 +60,12 @@ def make_epoch(
     trainable: Any,
     optimiser: optax.GradientTransformation,
     samples: int,
+    mesh: Mesh,
 ) -> Epoch:
     """The function that runs one epoch of `phase`; compile it once and call it for every epoch.
 
     The order of an epoch comes from its number, and noise from the number of the update, so that a
-    resumed run sees the same of both.
+    resumed run sees the same of both. A batch is divided among the devices of `mesh`.
     """
     batches, size = batches_of(samples, config.batch_size)
 
@@ -75,26 +79,30 @@ def make_epoch(
 
         (value, losses), grads = eqx.filter_value_and_grad(loss, has_aux=True)(params)
         (vector, unravel), (gradient, _) = ravel_pytree(params), ravel_pytree(grads)
-        updates, moments = optimiser.update(gradient, state.optimiser, vector)
-        system = eqx.combine(unravel(vector + updates), rest)
+        change, moments = optimiser.update(gradient, state.optimiser, vector)
+        moved = jnp.asarray(optax.apply_updates(vector, change))
+        system = eqx.combine(unravel(moved), rest)
         system = refresh_trained(system, trainable, lambda layer: layer.refreshed(STEP_ITERATIONS))
         metrics = losses | {"loss": value, "grad_norm": jnp.linalg.norm(gradient)}
         state = TrainState(system, moments, state.step + 1, state.epoch, state.key, state.phase)
         return state, metrics
 
-    @eqx.filter_jit(donate="all-except-first")
+    @eqx.filter_jit(  # pyright: ignore[reportCallIssue]
+        donate="all-except-first", compiler_options=compiler_options()
+    )
     def epoch(data: Data, state: TrainState) -> tuple[TrainState, dict[str, Array]]:
         order = jr.permutation(jr.fold_in(jr.fold_in(state.key, 0), state.epoch), samples)
         arrays, static = eqx.partition(state, eqx.is_array)
 
         def body(arrays: Any, rows: Array) -> tuple[Any, dict[str, Array]]:
+            rows = sharded_rows(rows, mesh)
             state, metrics = update(data, eqx.combine(arrays, static), rows)
-            return eqx.filter(state, eqx.is_array), metrics
+            return kept_replicated(eqx.filter(state, eqx.is_array), mesh), metrics
 
         arrays, metrics = jax.lax.scan(body, arrays, order[: batches * size].reshape(batches, size))
         state = eqx.combine(arrays, static)
         state = eqx.tree_at(lambda s: s.epoch, state, state.epoch + 1)
-        return state, jax.tree.map(jnp.mean, metrics)
+        return state, kept_replicated(jax.tree.map(jnp.mean, metrics), mesh)
 
     return epoch
 

@@ -23,6 +23,14 @@ class Timing(NamedTuple):
     low: float
     high: float
 
+    def over(self, count: int) -> "Timing":
+        """The time of one of `count` equal parts."""
+        return Timing(*(value / count for value in self))
+
+    def report(self) -> dict[str, float]:
+        """As JSON."""
+        return {"ms": self.ms, "ms_low": self.low, "ms_high": self.high}
+
 
 def time_together(programs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:
     """Time programs in turn, `rounds` times after one warm-up, so that what else the machine does
@@ -53,6 +61,13 @@ class Program:
     cold_s: float
     warm_s: float
     peak_mib: float
+
+    def report(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "compile_s": {"cold": self.cold_s, "warm": self.warm_s},
+            "peak_mib": self.peak_mib,
+        }
 
 
 @contextmanager

@@ -2,22 +2,35 @@
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import jax.random as jr
 from rich.console import Console
 
 from gyrax.data.frames import load_frames
 from gyrax.data.lerobot import DEFAULT_FOLDER
+from gyrax.evaluation.bench.measure import (
+    Operations,
+    Timing,
+    compile_program,
+    count_operations,
+    time_together,
+)
 from gyrax.model.system import System
 from gyrax.training.build import build_system
 from gyrax.training.config import TrainConfig
 from gyrax.training.loop import Trainer
-from gyrax.training.phases import Phase, make_phases
-from gyrax.training.step import encode_all
+from gyrax.training.phases import Data, Phase, make_phases
+from gyrax.training.step import batches_of, encode_all, exact_norms
 
+Note = Callable[[str], None]
 Like = Callable[[Any, str], Any]
 """`like(world_model, yardstick)`: the same world model rolled out by other means."""
 
@@ -64,9 +77,138 @@ def rollout_arguments(bench: Bench, kind: str) -> tuple:
     """`(make, *arguments)` of one rollout of a batch of windows, with the noise of the preset."""
     config, trainer = bench.config, bench.trainer
     index = trainer.windows["train"].index[: config.batch_size]
-    z, w, _ = encode_all(bench.system, trainer.x)
+    z, w, _ = encode_all(bench.system, jnp.asarray(trainer.x))
     known = index[:, : config.wm_context]
     acts = trainer.actions[index[:, config.wm_context - 1 : -1]]
     keys = jr.split(jr.key(1), len(index)) if config.wm_T_c else None
     make = lambda: eqx.filter_jit(lambda system, *args: system.rollout(*args))
     return make, bench.system_of(kind), z[known], w[known[:, -1]], acts, keys
+
+
+BATCHES = 4  # of a timed epoch
+
+
+def bench_training(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
+    """One training step of every phase, beside the naive form's and the plain scan's in phase 2."""
+    reports, programs = {}, {}
+    for number in (1, 2, 3):
+        note(f"compiling phase {number}")
+        make, data, state, _ = epoch_arguments(bench, number, "ours", BATCHES)
+        program = compile_program(make, data, state)
+        reports[f"phase{number}"] = program.report()
+        programs[f"phase{number}"] = _stepper(program.call, data, state)
+    for kind in ("naive", "scan"):
+        note(f"compiling phase 2, {kind}")
+        make, data, state, _ = epoch_arguments(bench, 2, kind, BATCHES)
+        programs[kind] = _stepper(make().lower(data, state).compile(), data, state)
+    note("timing training steps")
+    times = {name: t.over(BATCHES) for name, t in time_together(programs, rounds).items()}
+    for name, report in reports.items():
+        report |= times[name].report()
+    compare(reports["phase2"], times, "phase2")
+    note("timing a whole epoch")
+    reports["phase2"]["epoch_overhead"] = _epoch_overhead(bench, times["phase2"], rounds)
+    return reports
+
+
+def compare(report: dict[str, Any], times: dict[str, Timing], ours: str) -> None:
+    """Add the yardsticks' times and the ratios: to naive, how many times faster ours is; to the others,
+    our time over theirs."""
+    mine = times[ours].ms
+    for kind in ("naive", "scan", "diffeqsolve"):
+        if kind in times:
+            report[f"ms_{kind}"] = times[kind].ms
+            ratio = times[kind].ms / mine if kind == "naive" else mine / times[kind].ms
+            report[f"ratio_to_{kind}"] = ratio
+
+
+def bench_rollout(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
+    """The forward rollout of a batch of windows, by ours and all yardsticks."""
+    programs = {}
+    note("compiling rollouts")
+    make, *args = rollout_arguments(bench, "ours")
+    program = compile_program(make, *args)
+    programs["ours"] = partial(program.call, *args)
+    for kind in ("naive", "scan", "diffeqsolve"):
+        make, *args = rollout_arguments(bench, kind)
+        programs[kind] = partial(make().lower(*args).compile(), *args)
+    note("timing rollouts")
+    times = time_together(programs, 3 * rounds)
+    report = program.report() | times["ours"].report()
+    compare(report, times, "ours")
+    return report
+
+
+def bench_data(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
+    """How fast windows reach the step: the gather of a batch's latents and actions, on the device."""
+    note("timing windows")
+    _, data, _, _ = epoch_arguments(bench, 2, "ours", BATCHES)
+    size = bench.config.batch_size
+
+    @eqx.filter_jit
+    def gather(data: Data, rows: Any) -> Any:
+        index = data.index[rows]
+        return jax.tree.map(lambda x: x[index], (data.latents, data.actions)), data.mask[rows]
+
+    rows = jr.permutation(jr.key(0), len(data.index))[:size]
+    timing = time_together({"gather": lambda: gather(data, rows)}, 10 * rounds)["gather"]
+    return timing.report() | {"windows_per_second": 1e3 * size / timing.ms}
+
+
+def count_step(bench: Bench, note: Note) -> dict[str, Operations]:
+    """XLA's counts of a phase-1 step, a phase-2 step and a rollout.
+
+    XLA counts the body of a loop once, so rollouts of one and of two frames are compiled without a
+    loop, and the counts continued in a straight line to the horizon.
+    """
+    note("counting operations")
+    counts = {"phase1": _count(bench, lambda b: epoch_arguments(b, 1, "ours", 1)[:3])}
+    for name, arguments in (
+        ("phase2", lambda b: epoch_arguments(b, 2, "ours", 1)[:3]),
+        ("rollout", lambda b: rollout_arguments(b, "ours")),
+    ):
+        one, two = (_count(with_horizon(bench, h), arguments) for h in (1, 2))
+        more = bench.config.horizon - 1
+        counts[name] = Operations(*(a + more * (b - a) for a, b in zip(one, two, strict=True)))
+    return counts
+
+
+def with_horizon(bench: Bench, horizon: int) -> Bench:
+    """The same bench with windows of another horizon."""
+    config = replace(bench.config, sequence_length=horizon + 1)
+    return make_bench(config, bench.like, bench.trainer.console)
+
+
+def _count(bench: Bench, arguments: Callable[[Bench], tuple]) -> Operations:
+    make, *args = arguments(bench)
+    with mock.patch.object(jax.lax, "scan", partial(jax.lax.scan, unroll=True)):
+        jax.clear_caches()
+        return count_operations(make, *args)
+
+
+def _stepper(epoch: Callable[..., Any], data: Any, state: Any) -> Callable[[], Any]:
+    """A call that runs one epoch from the state that the last one left."""
+    held = [state]
+
+    def run() -> Any:
+        held[0], metrics = epoch(data, held[0])
+        return metrics
+
+    return run
+
+
+def _epoch_overhead(bench: Bench, step: Timing, rounds: int) -> float:
+    """What a whole epoch of phase 2 takes beyond its steps, as a share of them: dispatch, the order of
+    the batches, the exact spectral norms, and reading the losses."""
+    make, data, state, trainable = epoch_arguments(bench, 2, "ours", None)
+    epoch = make().lower(data, state).compile()
+    held = [state]
+
+    def whole() -> Any:
+        state, metrics = epoch(data, held[0])
+        held[0] = exact_norms(state, trainable)
+        return {name: float(value) for name, value in metrics.items()}
+
+    batches, _ = batches_of(len(data.index), bench.config.batch_size)
+    timing = time_together({"epoch": whole}, max(2, rounds // 2))["epoch"]
+    return timing.ms / (batches * step.ms) - 1.0
