@@ -1,13 +1,7 @@
 """Fixtures for every test: precision, and the values of the independent reference implementation."""
 
-import os
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
-
-# Compiling is most of the suite's time; XLA's older emitters take a quarter less of it.
-if version("jaxlib").startswith("0.10.") and "XLA_FLAGS" not in os.environ:
-    os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false"
 
 import equinox as eqx
 import jax
@@ -15,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gyrax.training.device import cache_folder
+from gyrax.training.device import cache_folder, use_lean_compiler
 from tiny import write_tiny
 
+use_lean_compiler()  # compiling is most of the suite's time
 # Many tests compile the same programs.
 jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

@@ -56,6 +56,7 @@ def train_run(
     check_choice("phase", phase)
     check_choice("device", device)
     join_processes(coordinator, num_processes, process_id)
+    platform = prepare_device(device)
     console = console if is_writer() else Console(quiet=True)
     resumed = None if resume is None else open_checkpoint(resume)
     config = make_config(preset, settings, None if resumed is None else resumed.meta.config)
@@ -64,7 +65,6 @@ def train_run(
     run = out or (DEFAULT_RUN if resumed is None else resumed.path.parent)
     check_run_folder(run, resumed, overwrite)
     planned = plan_phases(phase, config, resumed)
-    platform = prepare_device(device)
     frames = load_frames(data or DEFAULT_FOLDER)
     trainer = Trainer(config, frames, run, console, resumed)
 

@@ -17,7 +17,6 @@ from gyrax.losses.dynamics import geodesic
 from gyrax.losses.total import Losses
 from gyrax.model.system import System
 from gyrax.training.config import TrainConfig
-from gyrax.training.device import compiler_options
 from gyrax.training.parallel import kept_replicated, sharded_rows
 from gyrax.training.phases import Data, Phase, window_losses
 from gyrax.training.state import TrainState
@@ -87,9 +86,7 @@ def make_epoch(
         state = TrainState(system, moments, state.step + 1, state.epoch, state.key, state.phase)
         return state, metrics
 
-    @eqx.filter_jit(  # pyright: ignore[reportCallIssue]
-        donate="all-except-first", compiler_options=compiler_options()
-    )
+    @eqx.filter_jit(donate="all-except-first")
     def epoch(data: Data, state: TrainState) -> tuple[TrainState, dict[str, Array]]:
         order = jr.permutation(jr.fold_in(jr.fold_in(state.key, 0), state.epoch), samples)
         arrays, static = eqx.partition(state, eqx.is_array)
