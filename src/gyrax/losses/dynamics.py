@@ -57,6 +57,31 @@ def jump_sparsity(rates: Frames, mask: Frames | None = None) -> Loss:
     return _mean(jnp.abs(rates), mask)
 
 
+def energy_score(
+    samples: Float[Array, "S B H D"], target: Points, mask: Frames | None = None, c: float = 1.0
+) -> Loss:
+    """Mean energy score of S ≥ 2 sampled rollouts in geodesic distance; see [`energy_scores`][]."""
+    return _mean(energy_scores(samples, target, c), mask)
+
+
+def energy_scores(
+    samples: Float[Array, "S *batch D"], target: Float[Array, "*batch D"], c: float = 1.0
+) -> Float[Array, "*batch"]:
+    """E d(X, y) − ½ E d(X, X′), both means over distinct samples, so that it is unbiased for any S.
+
+    A strictly proper score: least when samples are drawn from the law of `target`. Hyperbolic space
+    is of strong negative type (Lyons 2014), as the score needs. Source: Gneiting and Raftery 2007.
+    """
+    count = samples.shape[0]
+    to_target = jnp.mean(distance(samples, target[None], c), axis=0)
+    # Every pair of distinct samples, by shifting them against each other.
+    spread = jnp.zeros_like(to_target)
+    for shift in range(1, count):
+        spread += jnp.mean(distance(samples, jnp.roll(samples, shift, axis=0), c), axis=0)
+    spread /= count - 1
+    return to_target - 0.5 * spread
+
+
 def jump_surprise(hazards: Frames, events: Float[Array, "B H"], mask: Frames | None = None) -> Loss:
     """Minus the mean log-likelihood of which frames change charts, at hazards λ · frame time.
 

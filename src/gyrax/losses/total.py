@@ -35,7 +35,10 @@ class EncoderBatch(NamedTuple):
 
 
 class DynamicsBatch(NamedTuple):
-    """A batch of rollouts, the (detached) latents and charts of the data, and where there is data."""
+    """A batch of rollouts, the (detached) latents and charts of the data, and where there is data.
+
+    `samples`, of the same windows, are there where a loss that needs them has a weight.
+    """
 
     trajectory: Trajectory
     z: Float[Array, "B H D"]
@@ -44,6 +47,7 @@ class DynamicsBatch(NamedTuple):
     start_chart: Int[Array, " B"]
     frame_time: float
     c: float
+    samples: Float[Array, "S B H D"] | None = None
 
     @property
     def chart_changes(self) -> Float[Array, "B H"]:
@@ -66,6 +70,7 @@ class Term:
     weight: float
     purpose: str
     function: Callable[[Any], Float[Array, ""]]
+    needs_samples: bool = False
 
 
 ENCODER: tuple[Term, ...] = (
@@ -114,6 +119,8 @@ DYNAMICS: tuple[Term, ...] = (
     Term("jump_likelihood", 0.0, "Likelihood of observed chart changes (not in the document)",
          lambda b: dynamics.jump_surprise(
              b.frame_time * b.trajectory.jump_rates, b.chart_changes, b.mask)),
+    Term("energy_score", 0.0, "Energy score of two sampled rollouts (not in the document)",
+         lambda b: dynamics.energy_score(b.samples, b.z, b.mask, b.c), needs_samples=True),
 )  # fmt: skip
 
 RAMPED = ENCODER[-1].name
@@ -121,7 +128,7 @@ RAMP_START, RAMP_END, RAMP_FLOOR = 20, 50, 0.01
 
 
 def default_weights() -> dict[str, float]:
-    """Every loss and its weight in the specification (zero for the one that is not in it)."""
+    """Every loss and its weight in the specification (zero for those that are not in it)."""
     return {term.name: term.weight for term in (*ENCODER, *DYNAMICS)}
 
 
@@ -142,8 +149,9 @@ def encoder_losses(system: System, x: Float[Array, "B F"], encoding: Encoding) -
 
 
 def dynamics_losses(batch: DynamicsBatch) -> Losses:
-    """All dynamics losses of a batch of rollouts."""
-    return {term.name: term.function(batch) for term in DYNAMICS}
+    """All dynamics losses of a batch of rollouts; those of samples only where there are samples."""
+    terms = (t for t in DYNAMICS if batch.samples is not None or not t.needs_samples)
+    return {term.name: term.function(batch) for term in terms}
 
 
 def total(losses: Losses, weights: Mapping[str, Any]) -> Float[Array, ""]:

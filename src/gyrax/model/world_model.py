@@ -76,6 +76,7 @@ class WorldModel(eqx.Module):
     use_boris: bool = eqx.field(static=True)
     use_jump: bool = eqx.field(static=True)
     c: float = eqx.field(static=True)
+    temperature_parameter: Float[Array, ""] | None = None
 
     @property
     def friction(self) -> Float[Array, ""]:
@@ -83,6 +84,18 @@ class WorldModel(eqx.Module):
         if isinstance(self.friction_parameter, Frozen):
             return self.friction_parameter.value
         return jax.nn.softplus(self.friction_parameter)
+
+    @property
+    def noise_temperature(self) -> Float[Array, ""] | float:
+        """T: the constant, or softplus of the learned parameter."""
+        if self.temperature_parameter is None:
+            return self.temperature
+        return jax.nn.softplus(self.temperature_parameter)
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether rollouts with a key differ from each other."""
+        return self.temperature_parameter is not None or self.temperature != 0
 
     @property
     def frame_time(self) -> float:
@@ -129,7 +142,7 @@ class WorldModel(eqx.Module):
         horizon, dim = actions.shape[0], z0.shape[-1]
         cells = self.substeps * noise_cells(self.solver)
         noise = uniform = None
-        if key is not None and self.temperature != 0:
+        if key is not None and self.is_stochastic:
             noise_key, jump_key = jr.split(key)
             noise = jr.normal(noise_key, (horizon, cells, dim), z0.dtype)
             noise = noise * (self.frame_time / cells) ** 0.5
@@ -162,7 +175,7 @@ class WorldModel(eqx.Module):
             del t
             return folded.forces(z, *args)
 
-        temperature = 0.0 if path is None else self.temperature
+        temperature = 0.0 if path is None else self.noise_temperature
         return diffrax.MultiTerm(
             LangevinDrift(forces, self.friction, self.beta, self.c),
             LangevinDiffusion(self.friction, temperature, path, self.c),

@@ -93,6 +93,7 @@ def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) 
         config.wm_use_boris,
         config.wm_use_jump,
         c,
+        _learned(config.wm_T_c) if config.wm_learn_temperature else None,
     )
     return eqx.tree_at(_outputs, model, replace_fn=lambda w: config.wm_output_init * w)
 
@@ -113,6 +114,11 @@ def _outputs(model: Any) -> list:
 
 
 def _friction(config: TrainConfig) -> jax.Array | Frozen:
-    gamma = jnp.asarray(config.wm_gamma_friction, float)
-    # The inverse of softplus, so that a learned friction starts at the given one.
-    return jnp.log(jnp.expm1(gamma)) if config.wm_learn_friction else Frozen(gamma)
+    if config.wm_learn_friction:
+        return _learned(config.wm_gamma_friction)
+    return Frozen(jnp.asarray(config.wm_gamma_friction, float))
+
+
+def _learned(start: float) -> jax.Array:
+    """The inverse of softplus, so that what is learned starts at the given value."""
+    return jnp.log(jnp.expm1(jnp.asarray(start, float)))

@@ -58,6 +58,9 @@ class TrainConfig:
     wm_learn_friction: bool = _setting(
         False, "Train the friction", "Integration", "--wm-learn-friction/--wm-fixed-friction")  # fmt: skip
     wm_T_c: float = _setting(0.1, "Thermostat temperature", "Integration")
+    wm_learn_temperature: bool = _setting(
+        False, "Train the temperature, from --wm-T-c on; needs --w-energy-score", "Integration",
+        "--wm-learn-temperature/--wm-fixed-temperature")  # fmt: skip
     wm_alpha_potential: float = _setting(
         0.5, "Share of the analytic drive against the critic", "Integration")  # fmt: skip
     wm_beta_curl: float = _setting(0.1, "Strength of the Boris rotation", "Integration")
@@ -118,7 +121,21 @@ class TrainConfig:
         for name, weight in self.weights.items():
             if not weight >= 0:
                 raise InputError(f"{weight_flag(name)} is {weight}; give 0 or more.")
+        self._check_temperature()
         self._check_solver()
+
+    def _check_temperature(self) -> None:
+        scored = self.weights["energy_score"] > 0
+        if self.wm_learn_temperature and not scored:
+            raise InputError(
+                "--wm-learn-temperature without --w-energy-score: no other loss holds a temperature "
+                "up; add --w-energy-score 1, or use --wm-fixed-temperature."
+            )
+        if self.wm_T_c == 0 and (scored or self.wm_learn_temperature):
+            raise InputError(
+                "--wm-T-c is 0, so all samples are alike and --w-energy-score has nothing to score; "
+                "give a temperature above 0 (to start from, with --wm-learn-temperature)."
+            )
 
     def _check_solver(self) -> None:
         solver = solver_by_name(self.solver)

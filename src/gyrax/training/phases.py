@@ -21,8 +21,10 @@ from gyrax.losses.total import (
     total,
 )
 from gyrax.model.system import System, parameters
+from gyrax.model.world_model import Trajectory
 from gyrax.training.config import TrainConfig
 
+SAMPLES = 2
 Loss = Callable[[System, "Data", Int[Array, " B"], Int[Array, ""], PRNGKey], tuple[Array, Losses]]
 
 
@@ -108,18 +110,32 @@ def _encoder_loss(config: TrainConfig) -> Loss:
 
 
 def window_losses(
-    system: System, z: Array, w: Array, chart: Array, actions: Array, mask: Array, key: Any
+    system: System,
+    z: Array,
+    w: Array,
+    chart: Array,
+    actions: Array,
+    mask: Array,
+    key: Any,
+    samples: int = 0,
 ) -> tuple[Losses, DynamicsBatch]:
     """Roll out a batch of windows and hold it against the encoder's latents, which are detached.
 
     `z` (B, length, D), `chart` (B, length), `actions` (B, length, A), `w` (B, K) of the frame from
-    which the rollout starts; `mask` (B, H).
+    which the rollout starts; `mask` (B, H). With `samples`, that many noisy rollouts are scored as
+    forecasts, and every other loss sees the noise-free one, which no temperature moves.
     """
     horizon = mask.shape[1]
     context = z.shape[1] - horizon
-    keys = None if key is None else jr.split(key, z.shape[0])
     acts = actions[:, context - 1 : -1]
-    trajectory = system.rollout(z[:, :context], w, acts, keys)
+
+    def roll(keys: Any) -> Trajectory:
+        return system.rollout(z[:, :context], w, acts, keys)
+
+    drawn = None
+    if key is not None and samples:
+        drawn = jax.vmap(lambda keys: roll(keys).positions)(jr.split(key, (samples, z.shape[0])))
+    trajectory = roll(None if key is None or samples else jr.split(key, z.shape[0]))
     batch = DynamicsBatch(
         trajectory,
         jax.lax.stop_gradient(z[:, context:]),
@@ -128,8 +144,14 @@ def window_losses(
         chart[:, context - 1],
         system.world_model.frame_time,
         system.world_model.c,
+        drawn,
     )
     return dynamics_losses(batch), batch
+
+
+def samples_of(config: TrainConfig) -> int:
+    """How many rollouts a window are sampled in training: none where nothing scores them."""
+    return SAMPLES if config.weights["energy_score"] > 0 else 0
 
 
 def _world_loss(config: TrainConfig) -> Loss:
@@ -141,8 +163,9 @@ def _world_loss(config: TrainConfig) -> Loss:
         z, w, chart = data.latents
         start = index[:, config.wm_context - 1]
         losses, _ = window_losses(
-            system, z[index], w[start], chart[index], data.actions[index], data.mask[rows], key
-        )
+            system, z[index], w[start], chart[index], data.actions[index], data.mask[rows], key,
+            samples_of(config),
+        )  # fmt: skip
         return total(losses, config.weights), losses
 
     return loss
@@ -170,6 +193,7 @@ def _joint_loss(config: TrainConfig) -> Loss:
             data.actions[index],
             data.mask[rows],
             key,
+            samples_of(config),
         )
         value = config.encoder_scale * _encoder_total(config, encoder, epoch)
         value = value + config.dynamics_scale * total(dynamics, config.weights)
