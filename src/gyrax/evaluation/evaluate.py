@@ -1,26 +1,60 @@
-"""How well a trained world model predicts, on episodes that it was not trained on."""
+"""How well a trained world model predicts, on episodes that it was not trained on, beside baselines."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from rich.console import Console
 
+from gyrax._errors import InputError
 from gyrax.data.frames import Frames
-from gyrax.data.windows import make_windows, split_episodes
 from gyrax.dynamics import kinetic_energy
-from gyrax.evaluation.baselines import Ridge, WindowBatch, persistence
+from gyrax.evaluation.baselines import WindowBatch
+from gyrax.evaluation.forecasters import LEARNED, MODEL, Trainer, rollouts
+from gyrax.evaluation.latents import Latents
+from gyrax.evaluation.scores import decode, score
+from gyrax.evaluation.statistics import Bootstrap
+from gyrax.evaluation.uncertainty import (
+    Sampled,
+    check_samples,
+    sample_forecasts,
+    uncertainty_report,
+)
 from gyrax.geometry import safe_norm
 from gyrax.model.system import System
 from gyrax.model.world_model import Trajectory
-from gyrax.training import checkpoint as ckpt
-from gyrax.training.loop import Resumed, load_system
-from gyrax.training.step import encode_all
+from gyrax.training.loop import Resumed
 
 BOUNDARY = 0.95
-BATCH = 512
+LONG = 30
+QUIET = Console(quiet=True)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure, beyond the checkpoint's own forecast and the baselines that need no training.
+
+    **Fields:** `seeds`: with more than one, model and baselines are trained once for each; `samples`
+    a window, 0 for none; `long`, the second horizon, 0 for none; `learned`: the trained baselines.
+    """
+
+    seeds: int = 1
+    samples: int = 0
+    long: int = LONG
+    learned: bool = True
+
+    def __post_init__(self) -> None:
+        """Reject unusable numbers, each with its flag."""
+        for flag, value, low in (
+            ("--seeds", self.seeds, 1),
+            ("--samples", self.samples, 0),
+            ("--long", self.long, 0),
+        ):
+            if value < low:
+                raise InputError(f"{flag} is {value}; give {low} or more.")
 
 
 @dataclass(frozen=True)
@@ -30,89 +64,97 @@ class Evaluation:
     report: dict[str, Any]
     trajectory: Trajectory
     batch: WindowBatch
-    episode: np.ndarray
+    errors: np.ndarray
+    latents: Latents
+    sampled: Sampled | None = None
+    shown: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
 
 
-@eqx.filter_jit
-def _roll(system: System, context: jax.Array, w: jax.Array, actions: jax.Array) -> Trajectory:
-    return system.rollout(context, w, actions)
-
-
-@eqx.filter_jit
-def _decode(system: System, z: jax.Array) -> jax.Array:
-    return jax.lax.map(system.decoder, z, batch_size=1024)[0]
-
-
-def _rollouts(system: System, context: Any, w: Any, actions: Any) -> Trajectory:
-    """Noise-free rollouts, in blocks of one shape so that one program serves them all."""
-    count = len(context)
-    size = min(BATCH, count)
-    parts = []
-    for begin in range(0, count, size):
-        rows = np.minimum(np.arange(begin, begin + size), count - 1)
-        parts.append(jax.tree.map(np.asarray, _roll(system, context[rows], w[rows], actions[rows])))
-    return jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
-
-
-def evaluate(resumed: Resumed, frames: Frames, split: str) -> Evaluation:
-    """Measure a checkpoint on one split of a data set, beside persistence and ridge regression.
+def evaluate(
+    resumed: Resumed,
+    frames: Frames,
+    split: str,
+    options: Options | None = None,
+    *,
+    console: Console = QUIET,
+) -> Evaluation:
+    """Measure a checkpoint on one split of a data set, beside every baseline.
 
     All forecasts see the same windows: `context` latent points, then the actions. Ridge is fitted on
-    the training episodes' latents and chooses its penalties on the validation episodes.
+    the training episodes' latents and chooses its penalties on the validation episodes. Trained
+    baselines are kept in the checkpoint's run folder.
     """
-    config = resumed.meta.config
-    system = load_system(resumed)
-    x, actions = ckpt.stored_normaliser(resumed.arrays)(frames)
-    z, w, chart = (np.asarray(a) for a in encode_all(system, jnp.asarray(x)))
-    episodes = split_episodes(frames.episodes, config.val_fraction)
-    context = config.wm_context
-    windows = {
-        name: make_windows(frames, rows, context, config.horizon, padded=False)
-        for name, rows in episodes.items()
-    }
+    options = options or Options()
+    latents = Latents.of(resumed, frames)
+    config = latents.config
+    if options.samples:
+        check_samples(options.samples, latents.system, str(resumed.path))
+    seeds = [config.seed + i for i in range(options.seeds)]
+    names = [MODEL] if options.seeds > 1 else []
+    names += LEARNED if options.learned else ()
+    modules: dict[str, list[Any]] = {MODEL: [latents.system]}
+    if names:
+        trainer = Trainer(latents, resumed.path.parent, resumed.meta.phase, console)
+        modules |= trainer.train(names, seeds)
+    console.print("measuring ...")
 
-    def batch_of(name: str) -> WindowBatch:
-        index = windows[name].index
-        acts = actions[index[:, context - 1 : -1]]
-        return WindowBatch(z[index[:, :context]], acts, z[index[:, context:]], config.curvature)
-
-    batch = batch_of(split)
-    index = windows[split].index
-    trajectory = _rollouts(system, batch.context, w[index[:, context - 1]], batch.actions)
-    forecasts = {
-        "model": np.asarray(trajectory.positions),
-        "persistence": persistence(batch),
-        "ridge": Ridge(batch_of("train"), batch_of("val"))(batch),
-    }
-    truth = x[index[:, context:]]
+    chosen = latents.windows(split, config.horizon)
+    if chosen is None:
+        raise InputError(
+            f"{frames.source}: no {split} episode has the {config.wm_context + config.horizon} frames "
+            "of a window; use longer episodes."
+        )
+    scored = score(latents, modules, chosen, split)
     report: dict[str, Any] = {
         "checkpoint": str(resumed.path),
         "data": frames.source,
         "split": split,
-        "episodes": len(episodes[split]),
-        "windows": len(index),
-        "horizon": list(range(1, config.horizon + 1)),
+        "seeds": seeds,
+        "retrained": options.seeds > 1,
+        **scored.report,
     }
-    for name, points in forecasts.items():
-        report[name] = _scores(system, batch, points, truth)
-    still = np.asarray(report["persistence"]["geodesic"])
-    for name in ("model", "ridge"):
-        errors = np.asarray(report[name]["geodesic"])
-        report[name]["skill_mean"] = float(1.0 - errors.mean() / still.mean())
-    report["skill"] = list(1.0 - np.asarray(report["model"]["geodesic"]) / still)
-    report["skill_mean"] = report["model"]["skill_mean"]
-    rows = frames.rows(episodes[split])
-    report |= _diagnostics(system, trajectory, chart[index[:, context:]], x[rows], z[rows])
-    return Evaluation(report, trajectory, batch, windows[split].episode)
+    report["skill"] = list(
+        1.0 - np.asarray(report[MODEL]["geodesic"]) / np.asarray(report["persistence"]["geodesic"])
+    )
+    report["skill_mean"] = report[MODEL]["skill_mean"]
+    if options.long:
+        report["long"] = _long_report(latents, modules, split, options.long)
+    trajectory = rollouts(modules[MODEL][0], chosen.batch)
+    rows = frames.rows(latents.split(split))
+    report |= _diagnostics(
+        modules[MODEL][0], trajectory, chosen.chart, latents.x[rows], latents.z[rows]
+    )
+    shown = lively_windows(chosen.batch)
+    sampled = None
+    if options.samples:
+        drawn = [
+            sample_forecasts(module, chosen.batch, options.samples, seed=seed, shown=shown)
+            for seed, module in zip(seeds, modules[MODEL], strict=True)
+        ]
+        temperature = [float(m.world_model.noise_temperature) for m in modules[MODEL]]
+        bootstrap = Bootstrap(chosen.batch.episode)
+        report["uncertainty"] = uncertainty_report(drawn, bootstrap, options.samples, temperature)
+        sampled = drawn[0]
+    errors = scored.errors[MODEL].mean(0)
+    return Evaluation(report, trajectory, chosen.batch, errors, latents, sampled, shown)
 
 
-def _scores(system: System, batch: WindowBatch, points: np.ndarray, truth: np.ndarray) -> dict:
-    decoded = np.asarray(_decode(system, jnp.asarray(points.reshape(-1, points.shape[-1]))))
-    square = (decoded.reshape(truth.shape) - truth) ** 2
-    return {
-        "geodesic": batch.errors(points).mean(0).tolist(),
-        "feature_rmse": np.sqrt(square.mean((0, 2))).tolist(),
-    }
+def _long_report(
+    latents: Latents, modules: Mapping[str, list[Any]], split: str, horizon: int
+) -> dict[str, Any]:
+    """The same scores at a longer horizon, or a note why there are none."""
+    chosen = latents.windows(split, horizon)
+    if chosen is None:
+        needed = latents.config.wm_context + horizon
+        return {"horizon": [], "note": f"no {split} episode has the {needed} frames of a window"}
+    return score(latents, modules, chosen, split).report
+
+
+def lively_windows(batch: WindowBatch, count: int = 8) -> np.ndarray:
+    """Some windows for figures, at even intervals from the third of them that moves most."""
+    moved = np.linalg.norm(batch.target[:, -1] - batch.context[:, -1], axis=-1)
+    lively = np.flatnonzero(moved >= np.quantile(moved, 2 / 3))
+    return np.unique(lively[np.linspace(0, len(lively) - 1, count).astype(int)])
 
 
 def _diagnostics(
@@ -137,7 +179,5 @@ def _diagnostics(
         "codebook_use": len(pairs) / (charts * codes),
         "charts_used": float(len({chart for chart, _ in pairs})) / charts,
         "near_boundary": float((radius > BOUNDARY).mean()),
-        "encoded_feature_rmse": float(
-            np.sqrt(np.mean((np.asarray(_decode(system, jnp.asarray(z))) - x) ** 2))
-        ),
+        "encoded_feature_rmse": float(np.sqrt(np.mean((decode(system, z) - x) ** 2))),
     }

@@ -6,18 +6,18 @@ import equinox as eqx
 from jaxtyping import Array, Int
 
 from gyrax._types import PRNGKey
-from gyrax.model.system import System
 
 
 class TrainState(eqx.Module):
     """Everything that changes during training.
 
-    **Fields:** `system`; `optimiser`, optax's state for the running phase; `step`, updates made in
-    this phase; `epoch`, epochs finished in this phase; `key`, from which every epoch's order and
-    every step's noise are derived by number; `phase`, 1 to 3.
+    **Fields:** `system`, a [`System`][gyrax.model.system.System] or another module that is trained in
+    its stead; `optimiser`, optax's state for the running phase; `step`, updates made in this phase;
+    `epoch`, epochs finished in this phase; `key`, from which every epoch's order and every step's
+    noise are derived by number; `phase`, 1 to 3.
     """
 
-    system: System
+    system: Any
     optimiser: Any
     step: Int[Array, ""]
     epoch: Int[Array, ""]

@@ -34,8 +34,8 @@ STEP_ITERATIONS = 2
 
 
 def refresh_trained(
-    system: System, trainable: Any, refresh: Callable[[SpectralLinear], SpectralLinear]
-) -> System:
+    system: Any, trainable: Any, refresh: Callable[[SpectralLinear], SpectralLinear]
+) -> Any:
     """Apply `refresh` to the spectral layers that are being trained; frozen ones stay as they are."""
     is_layer = lambda node: isinstance(node, SpectralLinear)
     return jax.tree.map(

@@ -1,41 +1,29 @@
-"""What a forecast is held against: standing still, and ridge regression on the same context."""
-
-from collections.abc import Callable
-from dataclasses import dataclass
+"""Forecasts without a training loop: standing still, going straight on, and ridge regression."""
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
+from gyrax.evaluation.baselines.windows import WindowBatch
 from gyrax.geometry import distance, exp_map, log_map
 
 PENALTIES = tuple(10.0**k for k in range(-4, 4))
-Forecast = Callable[["WindowBatch"], np.ndarray]
-
-
-@dataclass(frozen=True)
-class WindowBatch:
-    """Windows of latents: `context` points (M, context, D), `actions` from the last of them on
-    (M, H, A), and the `target` points (M, H, D), on the ball of curvature −c."""
-
-    context: np.ndarray
-    actions: np.ndarray
-    target: np.ndarray
-    c: float
-
-    def errors(self, predicted: np.ndarray) -> Float[np.ndarray, "M H"]:
-        """Geodesic distance of a forecast from the target."""
-        return np.asarray(distance(jnp.asarray(predicted), jnp.asarray(self.target), self.c))
-
-    def tangent(self, points: np.ndarray) -> np.ndarray:
-        """log₀ of points, as float64."""
-        at = jnp.asarray(points)
-        return np.asarray(log_map(jnp.zeros_like(at), at, self.c), np.float64)
 
 
 def persistence(batch: WindowBatch) -> np.ndarray:
     """The last known point, for ever."""
     return np.broadcast_to(batch.context[:, -1:], batch.target.shape)
+
+
+def constant_velocity(batch: WindowBatch) -> np.ndarray:
+    """On along the geodesic through the two context points, at the same speed.
+
+    From one context point no velocity is known: it is then persistence.
+    """
+    if batch.context.shape[1] == 1:
+        return persistence(batch)
+    before, last = (jnp.asarray(batch.context[:, i, None]) for i in (-2, -1))
+    steps = jnp.arange(1, batch.horizon + 1, dtype=last.dtype)[:, None]
+    return np.asarray(exp_map(last, -steps * log_map(last, before, batch.c), batch.c))
 
 
 class Ridge:
@@ -45,7 +33,7 @@ class Ridge:
     def __init__(self, train: WindowBatch, validation: WindowBatch):
         """Fit on training windows, choose penalties on validation windows."""
         self.maps: list[np.ndarray] = []
-        for step in range(train.target.shape[1]):
+        for step in range(train.horizon):
             x, y = self._inputs(train, step), train.tangent(train.target[:, step])
             gram, moment = x.T @ x, x.T @ y
             scale = np.diag(np.r_[np.ones(len(gram) - 1), 0.0]) * len(x)
@@ -56,7 +44,7 @@ class Ridge:
 
     @staticmethod
     def _inputs(batch: WindowBatch, step: int) -> np.ndarray:
-        count = len(batch.target)
+        count = len(batch)
         known = batch.tangent(batch.context).reshape(count, -1)
         actions = batch.actions[:, : step + 1].reshape(count, -1)
         return np.concatenate([known, actions, np.ones((count, 1))], axis=1)

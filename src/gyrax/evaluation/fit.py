@@ -1,0 +1,172 @@
+"""Training of everything that is compared: the same data, batches, optimiser and compiled epoch.
+
+What differs between forecasters is the loss' forward pass alone; see [`forecaster_phase`][].
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array
+
+from gyrax._errors import InputError
+from gyrax._types import PRNGKey
+from gyrax.evaluation.baselines import FlatTwin
+from gyrax.losses.dynamics import energy_score, geodesic
+from gyrax.losses.total import DynamicsBatch, Losses, dynamics_losses, total
+from gyrax.model.system import System, parameters
+from gyrax.training.build import build_system
+from gyrax.training.config import TrainConfig
+from gyrax.training.phases import Data, Phase, make_optimiser, make_phases, samples_of
+from gyrax.training.state import TrainState
+from gyrax.training.step import batches_of, exact_norms, make_epoch
+
+GROUP = "world_model"
+Told = Callable[[int, float], None]
+
+
+class ForecasterPhase(Phase):
+    """Phase 2 for a forecaster that is not a [`System`][]: all of its parameters train."""
+
+    def labels(self, system: Any) -> Any:
+        """For every leaf the name of its group in `rates`, or "frozen"."""
+        trained = system.trainable() if isinstance(system, FlatTwin) else parameters(system)
+        return jax.tree.map(lambda is_trained: GROUP if is_trained else "frozen", trained)
+
+
+def world_model_phase(config: TrainConfig, last_phase: int) -> Phase:
+    """Phase 2 of a configuration, with as many epochs as a run up to `last_phase` spends on windows.
+
+    Raises `InputError` where that is none.
+    """
+    phase = make_phases(config)[2]
+    epochs = phase.epochs + (config.phase3_epochs if last_phase == 3 else 0)
+    if epochs == 0:
+        raise InputError(
+            "the checkpoint's settings have no epochs of phases 2 and 3, so nothing says how long its "
+            "baselines are to be trained; train the world model first, or add --no-baselines."
+        )
+    return dataclasses.replace(phase, epochs=epochs)
+
+
+def forecaster_phase(config: TrainConfig, phase: Phase) -> ForecasterPhase:
+    """`phase` for a module with `forecast(context, weights, actions) -> points`, vmapped over windows.
+
+    Networks have the geodesic loss, a flat twin all the losses of the world model.
+    """
+
+    def loss(
+        module: Any, data: Data, rows: Array, epoch: Array, key: PRNGKey
+    ) -> tuple[Array, Losses]:
+        del epoch
+        index, mask = data.index[rows], data.mask[rows]
+        z, weights, chart = data.latents
+        context = config.wm_context
+        acts = data.actions[index[:, context - 1 : -1]]
+        window = (z[index[:, :context]], weights[index[:, context - 1]], acts)
+        target = z[index[:, context:]]
+        if isinstance(module, FlatTwin):
+            charts = chart[index]
+            losses = twin_losses(config, module, window, target, charts, mask, key)
+        else:
+            points = jax.vmap(module.forecast)(*window)
+            losses = {"geodesic": geodesic(points, target, mask, config.curvature)}
+        return total(losses, config.weights), losses
+
+    values = {f.name: getattr(phase, f.name) for f in dataclasses.fields(phase)}
+    return ForecasterPhase(**values | {"loss": loss})
+
+
+def twin_losses(
+    config: TrainConfig,
+    twin: FlatTwin,
+    window: tuple[Array, Array, Array],
+    target: Array,
+    chart: Array,
+    mask: Array,
+    key: PRNGKey,
+) -> Losses:
+    """The dynamics losses of a flat twin: energies in its own metric, distances on the ball."""
+    samples = samples_of(config)
+
+    def roll(keys: Any) -> Any:
+        in_axes = (0, 0, 0, None if keys is None else 0)
+        return jax.vmap(twin.rollout, in_axes)(*window, keys)
+
+    count = len(mask)
+    trajectory = roll(None if samples else jr.split(key, count))
+    start = chart.shape[1] - mask.shape[1] - 1
+    batch = DynamicsBatch(
+        trajectory,
+        twin.to_flat(target),
+        chart[:, start + 1 :],
+        mask,
+        chart[:, start],
+        twin.model.frame_time,
+        twin.model.c,
+    )
+    points = twin.to_ball(trajectory.positions)
+    losses = dynamics_losses(batch) | {"geodesic": geodesic(points, target, mask, twin.c)}
+    if samples:
+        drawn = jax.vmap(lambda keys: roll(keys).positions)(jr.split(key, (samples, count)))
+        losses["energy_score"] = energy_score(twin.to_ball(drawn), target, mask, twin.c)
+    return losses
+
+
+def fresh_system(config: TrainConfig, system: System, seed: int) -> System:
+    """`system` with a freshly initialised world model; the atlas' jump operator is kept."""
+    features = system.encoder.first.weight.shape[-1]
+    fresh = build_system(config, features, key=jr.fold_in(jr.key(seed), 0)).world_model
+    fresh = eqx.tree_at(lambda w: w.jump_operator, fresh, system.world_model.jump_operator)
+    return System(system.encoder, system.decoder, fresh)
+
+
+def fit(
+    config: TrainConfig,
+    phase: Phase,
+    data: Data,
+    modules: Sequence[Any],
+    seeds: Sequence[int],
+    told: Told = lambda epochs, loss: None,
+) -> list[Any]:
+    """Train one module a seed (alike but for their arrays) by one program that is compiled once.
+
+    `told(epochs done in all, loss)` is called after every epoch. Raises `InputError` where a loss
+    is not finite.
+    """
+    samples = len(data.index)
+    compiled, fitted, done = None, [], 0
+    for module, seed in zip(modules, seeds, strict=True):
+        trainable = phase.trainable(module)
+        labels = eqx.filter(phase.labels(module), trainable)
+        updates = phase.epochs * batches_of(samples, config.batch_size)[0]
+        optimiser = make_optimiser(config, phase, labels, updates)
+        # Copies, for the compiled epoch takes its state's buffers over.
+        state = TrainState(
+            jax.tree.map(lambda x: jnp.copy(x) if eqx.is_array(x) else x, module),
+            optimiser.init(eqx.filter(module, trainable)),
+            jnp.zeros((), jnp.int32),
+            jnp.zeros((), jnp.int32),
+            jr.fold_in(jr.key(seed), phase.number),
+            phase.number,
+        )
+        if compiled is None:
+            epoch = make_epoch(config, phase, trainable, optimiser, samples)
+            compiled = epoch.lower(data, state).compile()
+        for _ in range(phase.epochs):
+            state, metrics = compiled(data, state)
+            state = exact_norms(state, trainable)
+            done += 1
+            loss = float(metrics["loss"])
+            if not jnp.isfinite(loss):
+                raise InputError(
+                    f"{type(module).__name__} of seed {seed} diverged in epoch {done - 1}; its "
+                    "learning rate (--lr-wm of the checkpoint) is too high for it."
+                )
+            told(done, loss)
+        fitted.append(state.system)
+    return fitted
