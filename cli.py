@@ -101,12 +101,32 @@ def evaluate(
     data: Data = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    seeds: Annotated[
+        int, typer.Option(help="With more than 1: train model and baselines once for each seed.")
+    ] = 1,
+    samples: Annotated[
+        int, typer.Option(help="Sampled rollouts a window, for coverage and energy score.")
+    ] = 0,
+    long: Annotated[int, typer.Option(help="Frames of the second, longer horizon; 0: none.")] = 30,
+    baselines: Annotated[
+        bool,
+        typer.Option("--baselines/--no-baselines", help="Train MLP, GRU and flat twin beside it."),
+    ] = True,
     device: Device = "auto",
 ) -> None:
-    """Measure how well a trained world model predicts, beside persistence and ridge regression."""
+    """Measure how well a trained world model predicts, beside baselines trained as it was."""
     from gyrax.evaluation.runs import evaluate_run
 
-    evaluate_run(checkpoint, data=data, split=split, as_json=json, device=device, console=console)
+    numbers = dict(seeds=seeds, samples=samples, long=long, learned=baselines)
+    evaluate_run(
+        checkpoint,
+        data=data,
+        split=split,
+        numbers=numbers,
+        as_json=json,
+        device=device,
+        console=console,
+    )
 
 
 @app.command("simulate")

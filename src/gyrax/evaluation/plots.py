@@ -12,9 +12,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from gyrax.evaluation.evaluate import Evaluation
+from gyrax.evaluation.evaluate import Evaluation, lively_windows
 
-COLOURS = {"model": "#d1495b", "ridge": "#2e86ab", "persistence": "#8d99ae"}
+COLOURS = {
+    "model": "#d1495b", "flat_twin": "#e08e45", "gru": "#5b8c5a", "mlp": "#7d5ba6",
+    "ridge": "#2e86ab", "constant_velocity": "#b08968", "persistence": "#8d99ae",
+    "shuffled_actions": "#f2b5bd",
+}  # fmt: skip
 INK = "#22223b"
 
 
@@ -42,9 +46,7 @@ def draw_rollouts(ax: Axes, evaluation: Evaluation, count: int = 8) -> None:
     """
     batch = evaluation.batch
     target = batch.target
-    moved = np.linalg.norm(target[:, -1] - batch.context[:, -1], axis=-1)
-    lively = np.flatnonzero(moved >= np.quantile(moved, 2 / 3))
-    chosen = lively[np.linspace(0, len(lively) - 1, count).astype(int)]
+    chosen = lively_windows(batch, count)
     plane = principal_plane(target.reshape(-1, target.shape[-1]))
     predicted = np.asarray(evaluation.trajectory.positions)
     shown = target[chosen] @ plane
@@ -68,16 +70,31 @@ def draw_rollouts(ax: Axes, evaluation: Evaluation, count: int = 8) -> None:
 
 
 def draw_horizon(ax: Axes, report: dict[str, Any]) -> None:
-    """Mean geodesic error of every forecast at every horizon step."""
+    """Mean geodesic error of every forecast at every horizon step, with 95 % intervals.
+
+    The axis ends at the worst of what forecasts at all: going straight on may leave the picture.
+    """
     steps = report["horizon"]
     for name, colour in COLOURS.items():
-        skill = report[name].get("skill_mean")
-        label = name if skill is None else f"{name} (skill {skill:.2f})"
-        ax.plot(steps, report[name]["geodesic"], "o-", color=colour, label=label, ms=4)
+        if name not in report:
+            continue
+        found = report[name]
+        skill = found.get("skill_mean")
+        title = name.replace("_", " ")
+        label = title if skill is None else f"{title} (skill {skill:.2f})"
+        marker = "o-" if len(steps) <= 12 else "-"
+        front = 3 if name == "model" else 2
+        ax.plot(steps, found["geodesic"], marker, color=colour, label=label, ms=4, zorder=front)
+        ax.fill_between(
+            steps, found["geodesic_low"], found["geodesic_high"], color=colour, alpha=0.1, lw=0
+        )
+    others = [
+        report[n]["geodesic_high"] for n in COLOURS if n in report and n != "constant_velocity"
+    ]
     ax.set_xlabel("frames ahead")
     ax.set_ylabel("geodesic error")
-    ax.set_ylim(bottom=0)
-    ax.legend(frameon=False)
+    ax.set_ylim(0, 1.35 * np.max(others))
+    ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper left")
     ax.set_title(f"error by horizon, {report['windows']} {report['split']} windows", fontsize=10)
 
 

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -13,6 +12,7 @@ from gyrax._errors import InputError
 from gyrax.data.frames import Frames, load_frames
 from gyrax.data.lerobot import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
+from gyrax.evaluation.tables import report_tables
 from gyrax.training import checkpoint as ckpt
 from gyrax.training.config import TrainConfig, changes, check_choice, make_config
 from gyrax.training.device import prepare_device
@@ -28,7 +28,6 @@ from gyrax.training.parallel import is_writer, join_processes, wait_for_all
 
 DEFAULT_RUN = Path("outputs/vla/joint")
 FIGURE = "figure.png"
-SHOWN = 8
 
 
 def train_run(
@@ -89,12 +88,13 @@ def train_run(
 
 def _finish(run: Path, saved: Path, frames: Frames, console: Console) -> None:
     """Evaluate the last checkpoint on the validation episodes, draw, and say where everything is."""
-    from gyrax.evaluation.evaluate import evaluate
+    from gyrax.evaluation.evaluate import Options, evaluate
     from gyrax.evaluation.plots import run_figure
 
     console.print("evaluating on the validation episodes ...")
-    evaluation = evaluate(open_checkpoint(saved), frames, "val")
-    console.print(report_table(evaluation.report))
+    evaluation = evaluate(open_checkpoint(saved), frames, "val", Options(long=0, learned=False))
+    for table in report_tables(evaluation.report):
+        console.print(table)
     figure = run_figure(evaluation, run / "log.jsonl", run / FIGURE)
     for what, path in (("run folder", run), ("figure", figure), ("checkpoint", saved)):
         console.print(f"{what}: {path}", soft_wrap=True, highlight=False)
@@ -125,8 +125,10 @@ def check_run_folder(run: Path, resumed: Resumed | None, overwrite: bool) -> Non
 def _remove_run(run: Path) -> None:
     for file in (run / "config.json", run / "log.jsonl", run / FIGURE):
         file.unlink(missing_ok=True)
-    for folder in run.glob("p?_epoch_?????"):
-        shutil.rmtree(folder)
+    for file in run.glob("report*.html"):
+        file.unlink()
+    for folder in (*run.glob("p?_epoch_?????"), run / "baselines", run / "figures"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _print_changes(config: TrainConfig, preset: str, console: Console) -> None:
@@ -143,22 +145,40 @@ def _print_changes(config: TrainConfig, preset: str, console: Console) -> None:
 
 
 def evaluate_run(
-    checkpoint: Path, *, data: Path | None, split: str, as_json: bool, device: str, console: Console
+    checkpoint: Path,
+    *,
+    data: Path | None,
+    split: str,
+    numbers: dict[str, Any],
+    as_json: bool,
+    device: str,
+    console: Console,
 ) -> dict[str, Any]:
-    """Evaluate a checkpoint and print the table, or the JSON."""
-    from gyrax.evaluation.evaluate import evaluate
+    """Evaluate a checkpoint, print the table or the JSON, and write the run's report.
+
+    `numbers` are the fields of [`Options`][gyrax.evaluation.evaluate.Options].
+    """
+    from gyrax.evaluation.evaluate import Options, evaluate
+    from gyrax.evaluation.report import write_report
 
     if split not in SPLITS:
         raise InputError(f"--split is {split!r}; give one of {', '.join(SPLITS)}.")
     check_choice("device", device)
+    options = Options(**numbers)
     resumed = open_checkpoint(checkpoint)
     prepare_device(device)
-    report = evaluate(resumed, load_frames(data or DEFAULT_FOLDER), split).report
+    said = Console(stderr=True) if as_json else console
+    evaluation = evaluate(
+        resumed, load_frames(data or DEFAULT_FOLDER), split, options, console=said
+    )
+    page = write_report(evaluation, resumed.path.parent)
     if as_json:
-        print(json.dumps(report, indent=1))
+        print(json.dumps(evaluation.report, indent=1))
     else:
-        console.print(report_table(report))
-    return report
+        for table in report_tables(evaluation.report):
+            console.print(table)
+    said.print(f"report: {page}", soft_wrap=True, highlight=False)
+    return evaluation.report
 
 
 def simulate_data_run(out: Path, *, episodes: int, seed: int, console: Console) -> None:
@@ -174,34 +194,3 @@ def simulate_data_run(out: Path, *, episodes: int, seed: int, console: Console) 
             out, episodes=episodes, seed=seed, progress=lambda n: progress.update(task, completed=n)
         )
     console.print(f"data folder: {out}", soft_wrap=True, highlight=False)
-
-
-def report_table(report: dict[str, Any]) -> Table:
-    """A report as a table: errors by frames ahead (eight of them, if there are more), then the scalars."""
-    table = Table(
-        title=f"{report['split']} episodes: {report['windows']} windows of "
-        f"{report['episodes']} episodes, error by frames ahead",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        caption_justify="left",
-    )
-    table.add_column("", no_wrap=True)
-    steps = report["horizon"]
-    shown = sorted({round(i * (len(steps) - 1) / (SHOWN - 1)) for i in range(SHOWN)})
-    for i in shown:
-        table.add_column(str(steps[i]), justify="right")
-    table.add_column("mean", justify="right")
-    table.add_column("skill", justify="right")
-    for kind, title in (("geodesic", "geodesic"), ("feature_rmse", "feature RMSE")):
-        table.add_row(f"[bold]{title}[/bold]")
-        for name in ("model", "ridge", "persistence"):
-            values = report[name][kind]
-            skill = report[name].get("skill_mean") if kind == "geodesic" else None
-            chosen = [values[i] for i in shown]
-            cells = [f"{v:.3f}" for v in (*chosen, sum(values) / len(values))]
-            table.add_row(f"  {name}", *cells, "" if skill is None else f"{skill:.3f}")
-    scalars = {k: v for k, v in report.items() if isinstance(v, float) and k != "skill_mean"}
-    table.caption = "\n".join(f"{k.replace('_', ' ')}: {v:.4g}" for k, v in scalars.items())
-    return table
