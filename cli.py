@@ -129,6 +129,53 @@ def evaluate(
     )
 
 
+@one_line_errors
+def ablate(
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=V1,V2: a setting by its flag, or solver, force, boris, jump, alpha, temperature, "
+            "context, substeps, dt, curvature=ball,flat. Give it several times."
+        ),
+    ] = None,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Every combination, not one factor at a time.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(help="Training seeds a variant.")] = 3,
+    preset: Annotated[str, typer.Option(help="default, document or quick.")] = "default",
+    encoder: Annotated[
+        Path | None, typer.Option(help="Run whose encoder and settings all variants share.")
+    ] = None,
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="Episodes that are scored.")] = "val",
+    out: Annotated[Path, typer.Option(help="Folder of cells and tables; may be resumed.")] = Path(
+        "outputs/ablation"
+    ),
+    device: Device = "auto",
+    *,
+    settings: dict[str, Any],
+) -> None:
+    """Train variants of one setting on one encoder with one budget, and compare them in pairs."""
+    from gyrax.evaluation.ablation import ablate_run
+
+    ablate_run(
+        settings,
+        vary=vary or [],
+        grid=grid,
+        seeds=seeds,
+        preset=preset,
+        encoder=encoder,
+        data=data,
+        split=split,
+        out=out,
+        device=device,
+        console=console,
+    )
+
+
+app.command("ablate")(with_settings(ablate))
+
+
 @app.command("simulate")
 @one_line_errors
 def simulate(

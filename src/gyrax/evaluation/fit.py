@@ -27,6 +27,7 @@ from gyrax.training.step import batches_of, exact_norms, make_epoch
 
 GROUP = "world_model"
 Told = Callable[[int, float], None]
+Finished = Callable[[int, Any], None]
 
 
 class ForecasterPhase(Phase):
@@ -131,16 +132,18 @@ def fit(
     data: Data,
     modules: Sequence[Any],
     seeds: Sequence[int],
+    finished: Finished,
     told: Told = lambda epochs, loss: None,
-) -> list[Any]:
+) -> None:
     """Train one module a seed (alike but for their arrays) by one program that is compiled once.
 
-    `told(epochs done in all, loss)` is called after every epoch. Raises `InputError` where a loss
+    `finished(i, module)` is called with each trained module, `told(epochs done in all, loss)` after
+    every epoch. Raises `InputError` where a loss
     is not finite.
     """
     samples = len(data.index)
-    compiled, fitted, done = None, [], 0
-    for module, seed in zip(modules, seeds, strict=True):
+    compiled, done = None, 0
+    for i, (module, seed) in enumerate(zip(modules, seeds, strict=True)):
         trainable = phase.trainable(module)
         labels = eqx.filter(phase.labels(module), trainable)
         updates = phase.epochs * batches_of(samples, config.batch_size)[0]
@@ -168,5 +171,4 @@ def fit(
                     "learning rate (--lr-wm of the checkpoint) is too high for it."
                 )
             told(done, loss)
-        fitted.append(state.system)
-    return fitted
+        finished(i, state.system)

@@ -141,9 +141,12 @@ class Trainer:
                 own = phase if name == MODEL else forecaster_phase(config, phase)
                 chosen = [seeds[i] for i in rows]
                 assert data is not None
-                fitted = fit(config, own, data, [found[name][i] for i in rows], chosen, told)
-                for i, module in zip(rows, fitted, strict=True):
+
+                def finished(k: int, module: Any, name: str = name, rows: list = rows) -> None:
+                    i = rows[k]
                     found[name][i] = module
                     if cache is not None:
                         cache.save(name, seeds[i], key(name, seeds[i]), module)
+
+                fit(config, own, data, [found[name][i] for i in rows], chosen, finished, told)
         return found

@@ -94,7 +94,7 @@ def draw_horizon(ax: Axes, report: dict[str, Any]) -> None:
     ax.set_xlabel("frames ahead")
     ax.set_ylabel("geodesic error")
     ax.set_ylim(0, 1.35 * np.max(others))
-    ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper left")
+    ax.legend(framealpha=0.9, edgecolor="none", fontsize=8, ncols=2, loc="upper left")
     ax.set_title(f"error by horizon, {report['windows']} {report['split']} windows", fontsize=10)
 
 
