@@ -1,10 +1,14 @@
 """Baselines on windows whose best forecast is known."""
 
+import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
+import pytest
 
-from gyrax.evaluation.baselines import Ridge, WindowBatch, persistence
-from gyrax.geometry import exp_map
+from gyrax.evaluation.baselines import Ridge, WindowBatch, constant_velocity, persistence
+from gyrax.evaluation.baselines.networks import matched_gru, matched_mlp, parameter_count
+from gyrax.geometry import distance, exp_map
 
 
 def linear_windows(count, seed, c=0.7, noise=0.0):
@@ -26,7 +30,8 @@ def linear_windows(count, seed, c=0.7, noise=0.0):
         axis=1,
     ) + noise * rng.normal(size=(count, 4, 3))
     point = lambda v: np.asarray(exp_map(jnp.zeros(v.shape), jnp.asarray(v), c))
-    return WindowBatch(point(tangent), actions, point(target), c)
+    weights, episode = np.ones((count, 1)), np.arange(count) // 5
+    return WindowBatch(point(tangent), actions, point(target), c, weights, episode)
 
 
 def test_ridge_recovers_a_linear_law(x64):
@@ -47,3 +52,44 @@ def test_ridge_chooses_its_penalty_by_validation(x64):
 def test_persistence_stands_still(x64):
     batch = linear_windows(5, 0)
     np.testing.assert_array_equal(persistence(batch)[:, 2], batch.context[:, -1])
+
+
+def test_constant_velocity_goes_on_along_the_geodesic(x64):
+    """Equal steps, each of the length of the known one, on the geodesic through the known points."""
+    batch = linear_windows(20, 0)
+    before, last = batch.context[:, 0], batch.context[:, 1]
+    predicted = constant_velocity(batch)
+    length = distance(before, last, batch.c)
+    for h in range(4):
+        np.testing.assert_allclose(distance(last, predicted[:, h], batch.c), (h + 1) * length)
+        np.testing.assert_allclose(distance(before, predicted[:, h], batch.c), (h + 2) * length)
+
+
+def test_foreign_actions_are_of_other_episodes():
+    batch = linear_windows(40, 0)
+    foreign = batch.with_foreign_actions(batch)
+    owner = {a.tobytes(): e for a, e in zip(batch.actions, batch.episode, strict=True)}
+    assert all(
+        owner[a.tobytes()] != e for a, e in zip(foreign.actions, foreign.episode, strict=True)
+    )
+    np.testing.assert_array_equal(foreign.context, batch.context)
+
+
+@pytest.mark.parametrize("target", [700, 2900, 41_003, 498_000])
+@pytest.mark.parametrize("context", [1, 2])
+def test_networks_are_of_the_size_asked_for(target, context):
+    mlp = matched_mlp(target, 5, 3, context=context, c=1.0)(jr.key(0))
+    gru = matched_gru(target, 5, 3, c=1.0)(jr.key(0))
+    for network in (mlp, gru):
+        assert abs(parameter_count(network) / target - 1) < 0.05
+
+
+def test_networks_start_near_standing_still(x64):
+    batch = linear_windows(6, 0)
+    for network in (
+        matched_mlp(3000, 3, 2, context=2, c=batch.c)(jr.key(0)),
+        matched_gru(3000, 3, 2, c=batch.c)(jr.key(0)),
+    ):
+        points = jax.vmap(network.forecast)(batch.context, batch.weights, batch.actions)
+        assert np.abs(points - persistence(batch)).max() < 0.1
+        assert points.shape == batch.target.shape

@@ -78,8 +78,15 @@ def forecaster_phase(config: TrainConfig, phase: Phase) -> ForecasterPhase:
             losses = {"geodesic": geodesic(points, target, mask, config.curvature)}
         return total(losses, config.weights), losses
 
-    values = {f.name: getattr(phase, f.name) for f in dataclasses.fields(phase)}
-    return ForecasterPhase(**values | {"loss": loss})
+    return ForecasterPhase(
+        phase.number,
+        phase.title,
+        phase.epochs,
+        phase.windows,
+        phase.encoder_frozen,
+        phase.rates,
+        loss,
+    )
 
 
 def twin_losses(

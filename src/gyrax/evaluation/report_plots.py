@@ -77,7 +77,7 @@ def draw_charts(ax: Axes, evaluation: Evaluation) -> None:
             width = 0.4 + 2.5 * counts[i, j] / counts.max()
             ax.annotate("", middle[j], middle[i], arrowprops=style | dict(lw=width, alpha=0.6))
     for k, at in middle.items():
-        ax.text(*at, str(k), ha="center", va="center", fontsize=9, weight="bold",
+        ax.text(at[0], at[1], str(k), ha="center", va="center", fontsize=9, weight="bold",
                 bbox=dict(boxstyle="circle,pad=0.25", fc="white", ec=colours[k], lw=1.5))  # fmt: skip
     _frame(ax, shown, latents.config.curvature)
     ax.set_title(f"charts and their {counts.sum()} transitions", fontsize=10)

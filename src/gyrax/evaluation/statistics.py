@@ -13,19 +13,20 @@ from jaxtyping import Float, Int
 
 RESAMPLES = 2000
 LEVEL = 0.95
+Measured = np.ndarray | float
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A mean and its interval, each of the shape of one measurement."""
 
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    mean: Measured
+    low: Measured
+    high: Measured
 
     def scalar(self) -> "Estimate":
         """The same of a measurement of one entry, as numbers."""
-        return Estimate(self.mean[0], self.low[0], self.high[0])
+        return Estimate(*(float(np.asarray(x)[0]) for x in (self.mean, self.low, self.high)))
 
     def entries(self, name: str) -> dict[str, Any]:
         """`name`, `name_low` and `name_high`, as lists or floats for a JSON report."""

@@ -52,32 +52,35 @@ def check_samples(samples: int, system: System, where: str) -> None:
 def central_rank(
     samples: Float[Array, "S D"], target: Float[Array, " D"], c: float
 ) -> Float[Array, ""]:
-    """The share of mass of the smallest ball about the samples' Fréchet mean that holds `target`.
+    """The share of samples nearer to their Fréchet mean than `target` is, as r/(S + 1).
 
-    With r the number of samples nearer to the mean than the target is, it is (r + ½)/(S + 1), whose
-    law is uniform (up to 1/S) where target and samples are drawn alike. The mean is made of the
+    The count r is uniform on 0 … S where target and samples are drawn alike. The mean is made of the
     samples and therefore too near to each by a factor 1 − 1/S (exact in flat space): it is undone.
     """
     count = samples.shape[0]
     mean = frechet_mean(samples, jnp.full(count, 1.0 / count), steps=MEAN_STEPS, c=c)
     own = distance(mean, samples, c) * count / (count - 1)
     nearer = jnp.sum(own < distance(mean, target, c))
-    return (nearer + 0.5) / (count + 1)
+    return nearer / (count + 1)
 
 
-def covered(rank: np.ndarray, level: float) -> np.ndarray:
-    """Whether the ball of nominal mass `level` holds the truth."""
-    return (rank <= level).astype(float)
+def covered(rank: np.ndarray, level: float, samples: int) -> np.ndarray:
+    """Whether the ball of nominal mass `level` holds the truth, from its [`central_rank`][].
+
+    Its radius lies between two samples: a truth between the same two counts for the share that makes
+    the mean coverage of calibrated samples exactly `level`, for any number of samples.
+    """
+    return np.clip((level - rank) * (samples + 1), 0.0, 1.0)
 
 
 @eqx.filter_jit
 def _sample(
     system: System, samples: int, context: Array, weights: Array, actions: Array, keys: Array
 ) -> Array:
-    def one(*window: Any) -> Array:
-        *known, key = window
-        repeated = [jnp.broadcast_to(a, (samples, *a.shape)) for a in known]
-        return system.rollout(*repeated, jr.split(key, samples)).positions
+    def one(context: Array, weights: Array, actions: Array, key: Array) -> Array:
+        repeat = lambda a: jnp.broadcast_to(a, (samples, *a.shape))
+        keys = jr.split(key, samples)
+        return system.rollout(repeat(context), repeat(weights), repeat(actions), keys).positions
 
     return jax.vmap(one)(context, weights, actions, keys)
 
@@ -124,9 +127,9 @@ def uncertainty_report(
     report |= bootstrap.mean(energy).entries("energy_score")
     report["coverage"] = {}
     for name, level in NAMED.items():
-        report["coverage"] |= bootstrap.mean(covered(rank, level)).entries(name)
+        report["coverage"] |= bootstrap.mean(covered(rank, level, samples)).entries(name)
     report["calibration"] = {
         "levels": list(LEVELS),
-        "coverage": [bootstrap.mean(covered(rank, level)).mean.tolist() for level in LEVELS],
+        "coverage": [covered(rank, level, samples).mean((0, 1)).tolist() for level in LEVELS],
     }
     return report

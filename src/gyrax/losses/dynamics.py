@@ -75,10 +75,8 @@ def energy_scores(
     count = samples.shape[0]
     to_target = jnp.mean(distance(samples, target[None], c), axis=0)
     # Every pair of distinct samples, by shifting them against each other.
-    spread = jnp.zeros_like(to_target)
-    for shift in range(1, count):
-        spread += jnp.mean(distance(samples, jnp.roll(samples, shift, axis=0), c), axis=0)
-    spread /= count - 1
+    shifted = lambda by: jnp.mean(distance(samples, jnp.roll(samples, by, axis=0), c), axis=0)
+    spread = jnp.mean(jax.lax.map(shifted, jnp.arange(1, count)), axis=0)
     return to_target - 0.5 * spread
 
 
