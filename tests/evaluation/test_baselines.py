@@ -57,8 +57,8 @@ def test_persistence_stands_still(x64):
 def test_constant_velocity_goes_on_along_the_geodesic(x64):
     """Equal steps, each of the length of the known one, on the geodesic through the known points."""
     batch = linear_windows(20, 0)
-    before, last = batch.context[:, 0], batch.context[:, 1]
-    predicted = constant_velocity(batch)
+    before, last = jnp.asarray(batch.context[:, 0]), jnp.asarray(batch.context[:, 1])
+    predicted = jnp.asarray(constant_velocity(batch))
     length = distance(before, last, batch.c)
     for h in range(4):
         np.testing.assert_allclose(distance(last, predicted[:, h], batch.c), (h + 1) * length)

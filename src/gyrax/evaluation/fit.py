@@ -38,6 +38,10 @@ class ForecasterPhase(Phase):
         trained = system.trainable() if isinstance(system, FlatTwin) else parameters(system)
         return jax.tree.map(lambda is_trained: GROUP if is_trained else "frozen", trained)
 
+    def trainable(self, system: Any) -> Any:
+        """A pytree of booleans: which leaves train."""
+        return jax.tree.map(lambda label: label != "frozen", self.labels(system))
+
 
 def world_model_phase(config: TrainConfig, last_phase: int) -> Phase:
     """Phase 2 of a configuration, with as many epochs as a run up to `last_phase` spends on windows.
