@@ -61,12 +61,8 @@ def ablate_run(
         raise InputError(f"--seeds is {seeds}; give 1 or more.")
     given = None if encoder is None else open_checkpoint(encoder)
     reference = make_config(preset, settings, None if given is None else given.meta.config)
-    for name in OF_ENCODER if given is not None else ():
-        have, want = getattr(given.meta.config, name), getattr(reference, name)
-        if have != want:
-            raise InputError(
-                f"{given.path}: its encoder has {flag_of(name)} {have}, not {want}; leave the flag out."
-            )
+    if given is not None:
+        _check_encoder(given, reference)
     variants = make_variants(reference, [parse_factor(text) for text in vary], grid=grid)
     if reference.phase2_epochs == 0:
         raise InputError("--phase2-epochs is 0; an ablation trains phase 2: give 1 or more.")
@@ -86,6 +82,16 @@ def ablate_run(
     for file in write_tables(summary, out):
         console.print(str(file), soft_wrap=True, highlight=False)
     return out
+
+
+def _check_encoder(given: Resumed, reference: TrainConfig) -> None:
+    """Raise `InputError` where flags ask for another encoder than the given one."""
+    for name in OF_ENCODER:
+        have, want = getattr(given.meta.config, name), getattr(reference, name)
+        if have != want:
+            raise InputError(
+                f"{given.path}: its encoder has {flag_of(name)} {have}, not {want}; leave the flag out."
+            )
 
 
 def _manifest(
@@ -224,11 +230,12 @@ def run_variant(
             episodes = np.unique(batch.episode)
             means = [errors[batch.episode == e].mean(0).tolist() for e in episodes]
             file, key = places[i]
-            cells[i] = {
+            cell = {
                 "key": key, "variant": variant.name, "seed": numbers[i],
                 "episodes": episodes.tolist(), "errors": means,
             }  # fmt: skip
-            _write(file, cells[i])
+            _write(file, cell)
+            cells[i] = cell
 
         told = lambda done, loss: progress.update(task, completed=done, note=f"loss {loss:.4f}")
         modules, chosen_seeds = [maker(numbers[i]) for i in rows], [numbers[i] for i in rows]

@@ -148,7 +148,7 @@ def report_figures(evaluation: Evaluation, log: Path, folder: Path) -> dict[str,
         lambda ax: draw_rollouts(ax, evaluation))  # fmt: skip
     if evaluation.sampled is not None:
         add("clouds", "Sampled rollouts (darker is earlier) and the truth (red), from the white dot.",
-            lambda axes: draw_clouds(axes, evaluation), columns=4, width=13)  # fmt: skip
+            lambda axes: draw_clouds(axes, evaluation), columns=4, width=13.0)  # fmt: skip
         add("calibration", "Coverage against nominal mass; on the dashed line is calibrated.",
             lambda ax: draw_calibration(ax, report))  # fmt: skip
     add("charts", "Charts of the latent space; an arrow's width is how often it is taken.",
