@@ -30,7 +30,7 @@ def test_document_preset_is_the_specification():
     config = make_config("document", {})
     for flag, value in SPECIFIED.items():
         assert getattr(config, flag[2:].replace("-", "_")) == value, flag
-    assert config.weights == WEIGHTS | {"jump_likelihood": 0.0}
+    assert config.weights == WEIGHTS | {"jump_likelihood": 0.0, "energy_score": 0.0}
     assert (config.encoder_scale, config.dynamics_scale) == (0.1, 1.0)
     assert (config.solver, config.wm_context, config.wm_substeps, config.wm_force) == (
         "baoab", 1, 1, "direct",
