@@ -90,12 +90,7 @@ def evaluate(
     if options.samples:
         check_samples(options.samples, latents.system, str(resumed.path))
     seeds = [config.seed + i for i in range(options.seeds)]
-    names = [MODEL] if options.seeds > 1 else []
-    names += LEARNED if options.learned else ()
-    modules: dict[str, list[Any]] = {MODEL: [latents.system]}
-    if names:
-        trainer = Trainer(latents, resumed.path.parent, resumed.meta.phase, console)
-        modules |= trainer.train(names, seeds)
+    modules = _modules(resumed, latents, options, seeds, console)
     console.print("measuring ...")
 
     chosen = latents.windows(split, config.horizon)
@@ -127,16 +122,37 @@ def evaluate(
     shown = lively_windows(chosen.batch)
     sampled = None
     if options.samples:
-        drawn = [
-            sample_forecasts(module, chosen.batch, options.samples, seed=seed, shown=shown)
-            for seed, module in zip(seeds, modules[MODEL], strict=True)
-        ]
-        temperature = [float(m.world_model.noise_temperature) for m in modules[MODEL]]
-        bootstrap = Bootstrap(chosen.batch.episode)
-        report["uncertainty"] = uncertainty_report(drawn, bootstrap, options.samples, temperature)
-        sampled = drawn[0]
+        group = modules[MODEL]
+        sampled, report["uncertainty"] = _sampled(
+            group, seeds, chosen.batch, options.samples, shown
+        )
     errors = scored.errors[MODEL].mean(0)
     return Evaluation(report, trajectory, chosen.batch, errors, latents, sampled, shown)
+
+
+def _modules(
+    resumed: Resumed, latents: Latents, options: Options, seeds: list[int], console: Console
+) -> dict[str, list[Any]]:
+    """The model (the checkpoint's own for one seed, else trained anew) and the learned baselines."""
+    names = [MODEL] if options.seeds > 1 else []
+    names += LEARNED if options.learned else ()
+    modules: dict[str, list[Any]] = {MODEL: [latents.system]}
+    if names:
+        trainer = Trainer(latents, resumed.path.parent, resumed.meta.phase, console)
+        modules |= trainer.train(names, seeds)
+    return modules
+
+
+def _sampled(
+    systems: list[System], seeds: list[int], batch: WindowBatch, samples: int, shown: np.ndarray
+) -> tuple[Sampled, dict[str, Any]]:
+    """The first system's samples, and the scores of all systems' together."""
+    drawn = [
+        sample_forecasts(system, batch, samples, seed=seed, shown=shown)
+        for seed, system in zip(seeds, systems, strict=True)
+    ]
+    temperature = [float(system.world_model.noise_temperature) for system in systems]
+    return drawn[0], uncertainty_report(drawn, Bootstrap(batch.episode), samples, temperature)
 
 
 def _long_report(

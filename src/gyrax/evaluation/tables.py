@@ -62,6 +62,6 @@ def _table(block: dict[str, Any], split: str) -> Table:
             if kind == "geodesic":
                 low, high = (block[name][f"geodesic_mean_{end}"] for end in ("low", "high"))
                 skill = block[name].get("skill_mean")
-                cells += [f"{low:.3f}-{high:.3f}", "" if skill is None else f"{skill:.3f}"]
+                cells += [f"{low:.2f}-{high:.2f}", "" if skill is None else f"{skill:.3f}"]
             table.add_row(f"  {name.replace('_', ' ')}", *cells)
     return table
