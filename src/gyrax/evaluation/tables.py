@@ -7,7 +7,7 @@ from rich.table import Table
 
 from gyrax.evaluation.scores import ORDER
 
-SHOWN = 5
+SHOWN = 4
 KINDS = (("geodesic", "geodesic"), ("feature_rmse", "feature RMSE"))
 
 
@@ -37,7 +37,7 @@ def _uncertainty_lines(report: dict[str, Any]) -> list[str]:
 
 
 def _table(block: dict[str, Any], split: str) -> Table:
-    """Errors by frames ahead (five of them, if there are more), mean with interval, and skill."""
+    """Errors by frames ahead (four of them, if there are more), mean with interval, and skill."""
     table = Table(
         title=f"{split} episodes: {block['windows']} windows of {block['episodes']} episodes, "
         "error by frames ahead, mean with 95 % interval",
