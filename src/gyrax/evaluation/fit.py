@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from gyrax._errors import InputError
@@ -21,7 +22,8 @@ from gyrax.losses.total import DynamicsBatch, Losses, dynamics_losses, total
 from gyrax.model.system import System, parameters
 from gyrax.training.build import build_system
 from gyrax.training.config import TrainConfig
-from gyrax.training.phases import Data, Phase, make_optimiser, make_phases, samples_of
+from gyrax.training.optimiser import make_optimiser
+from gyrax.training.phases import Data, Phase, make_phases, samples_of
 from gyrax.training.state import TrainState
 from gyrax.training.step import batches_of, exact_norms, make_epoch
 
@@ -149,20 +151,19 @@ def fit(
     """Train one module a seed (alike but for their arrays) by one program that is compiled once.
 
     `finished(i, module)` is called with each trained module, `told(epochs done in all, loss)` after
-    every epoch. Raises `InputError` where a loss
-    is not finite.
+    every epoch. Raises `InputError` where a loss is not finite.
     """
     samples = len(data.index)
     compiled, done = None, 0
     for i, (module, seed) in enumerate(zip(modules, seeds, strict=True)):
         trainable = phase.trainable(module)
-        labels = eqx.filter(phase.labels(module), trainable)
+        params, labels = (eqx.filter(t, trainable) for t in (module, phase.labels(module)))
         updates = phase.epochs * batches_of(samples, config.batch_size)[0]
-        optimiser = make_optimiser(config, phase, labels, updates)
+        optimiser = make_optimiser(config, phase.rates, labels, params, updates)
         # Copies, for the compiled epoch takes its state's buffers over.
         state = TrainState(
             jax.tree.map(lambda x: jnp.copy(x) if eqx.is_array(x) else x, module),
-            optimiser.init(eqx.filter(module, trainable)),
+            optimiser.init(ravel_pytree(params)[0]),
             jnp.zeros((), jnp.int32),
             jnp.zeros((), jnp.int32),
             jr.fold_in(jr.key(seed), phase.number),

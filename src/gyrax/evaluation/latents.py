@@ -56,7 +56,7 @@ class Latents:
 
     def split(self, name: str) -> np.ndarray:
         """The episodes of a split."""
-        return split_episodes(self.frames.episodes)[name]
+        return split_episodes(self.frames.episodes, self.config.val_fraction)[name]
 
     def windows(self, name: str, horizon: int) -> Selection | None:
         """Every whole window of `horizon` frames of a split; None where no episode is that long."""

@@ -1,6 +1,7 @@
 """The world model with every product of its parameters made: what a rollout runs, step after step."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -23,6 +24,28 @@ class Readout(NamedTuple):
 
     chart_logits: Float[Array, " K"]
     jump_rate: Float[Array, ""]
+
+
+@runtime_checkable
+class Fields(Protocol):
+    """What a rollout asks of the fields, at one state."""
+
+    def forces(self, z: Vector, action: Float[Array, " A"], w: Float[Array, " K"]) -> Forces:
+        """Kick ∂Φ − u and field F."""
+        ...
+
+    def readout(self, z: Vector, action: Float[Array, " A"], w: Float[Array, " K"]) -> Readout:
+        """Chart logits and jump rate."""
+        ...
+
+    def phi(self, z: Vector, w: Float[Array, " K"]) -> Float[Array, ""]:
+        """Effective potential Φ."""
+        ...
+
+    @property
+    def jump_operator(self) -> Callable[..., Any]:
+        """`jump_operator(z, source, target)`, the point carried between charts."""
+        ...
 
 
 class FoldedWorldModel(eqx.Module):

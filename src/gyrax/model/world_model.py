@@ -30,7 +30,7 @@ from gyrax.fields import (
     Frozen,
 )
 from gyrax.geometry import flat, log_map
-from gyrax.model.folded import FoldedWorldModel
+from gyrax.model.folded import Fields, FoldedWorldModel
 
 
 class Trajectory(eqx.Module):
@@ -102,7 +102,7 @@ class WorldModel(eqx.Module):
         """Model time of one frame of data."""
         return self.dt * self.substeps
 
-    def fold(self) -> FoldedWorldModel:
+    def fold(self) -> Fields:
         """Every product of parameters that a rollout needs, made once."""
         return FoldedWorldModel(self)
 
@@ -168,7 +168,7 @@ class WorldModel(eqx.Module):
         _, columns = jax.lax.scan(step, (start, w0), (actions, noise, uniform))
         return Trajectory(*columns)
 
-    def terms(self, folded: FoldedWorldModel, path: PresampledPath | None) -> diffrax.MultiTerm:
+    def terms(self, folded: Fields, path: PresampledPath | None) -> diffrax.MultiTerm:
         """The SDE of this model; its `args` are `(action, chart weights)`."""
 
         def forces(t: Any, z: Any, args: Any) -> Any:
@@ -182,7 +182,7 @@ class WorldModel(eqx.Module):
         )
 
     def _flow(
-        self, folded: FoldedWorldModel, y: PhaseState, action: Array, w: Array, noise: Array | None
+        self, folded: Fields, y: PhaseState, action: Array, w: Array, noise: Array | None
     ) -> PhaseState:
         path = None
         if noise is not None:
@@ -191,7 +191,7 @@ class WorldModel(eqx.Module):
         return integrate(terms, self.solver, 0.0, self.dt, self.substeps, y, (action, w))
 
     def _jump(
-        self, folded: FoldedWorldModel, y: PhaseState, w: Array, logits: Array, jumped: Array
+        self, folded: Fields, y: PhaseState, w: Array, logits: Array, jumped: Array
     ) -> PhaseState:
         source, target = jnp.argmax(w), jnp.argmax(logits)
         moved = apply_jump(lambda z: folded.jump_operator(z, source, target), y, self.c)

@@ -53,9 +53,9 @@ def open_checkpoint(path: Path) -> Resumed:
     return Resumed(found, ckpt.read_meta(found), ckpt.read_arrays(found))
 
 
-def load_system(resumed: Resumed) -> System:
-    """The system of a checkpoint."""
-    skeleton = build_system(resumed.meta.config, resumed.meta.features, key=jr.key(0))
+def load_system(resumed: Resumed, config: TrainConfig | None = None) -> System:
+    """The system of a checkpoint, under other settings of the same architecture if given."""
+    skeleton = build_system(config or resumed.meta.config, resumed.meta.features, key=jr.key(0))
     return ckpt.fill(skeleton, resumed.arrays, ".system", resumed.path)
 
 
@@ -150,7 +150,7 @@ class Trainer:
             key = jr.fold_in(jr.key(self.config.seed), 0)
             system = build_system(self.config, self.x.shape[1], key=key)
         else:
-            system = load_system(self.resumed)
+            system = load_system(self.resumed, self.config)
         saved = Path()
         system = replicated(system, self.mesh)
         for number in planned:

@@ -74,9 +74,9 @@ def training_mesh(batch_size: int) -> Mesh:
     return Mesh(np.asarray(devices), (BATCH,))
 
 
-def replicated(tree: Any, mesh: Mesh) -> Any:
+def replicated(tree: Any, mesh: Mesh | None) -> Any:
     """The same arrays on every device of the mesh; what is no array is left as it is."""
-    if mesh.size == 1:
+    if mesh is None or mesh.size == 1:
         return tree
     everywhere = NamedSharding(mesh, PartitionSpec())
 
@@ -90,15 +90,15 @@ def replicated(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(one, tree)
 
 
-def sharded_rows(rows: Int[Array, " B"], mesh: Mesh) -> Int[Array, " B"]:
+def sharded_rows(rows: Int[Array, " B"], mesh: Mesh | None) -> Int[Array, " B"]:
     """Inside a jitted function: divide a batch's rows among the devices."""
-    if mesh.size == 1:
+    if mesh is None or mesh.size == 1:
         return rows
     return jax.lax.with_sharding_constraint(rows, NamedSharding(mesh, PartitionSpec(BATCH)))
 
 
-def kept_replicated(tree: Any, mesh: Mesh) -> Any:
+def kept_replicated(tree: Any, mesh: Mesh | None) -> Any:
     """Inside a jitted function: arrays that every device holds whole."""
-    if mesh.size == 1:
+    if mesh is None or mesh.size == 1:
         return tree
     return jax.lax.with_sharding_constraint(tree, NamedSharding(mesh, PartitionSpec()))

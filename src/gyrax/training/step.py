@@ -59,12 +59,12 @@ def make_epoch(
     trainable: Any,
     optimiser: optax.GradientTransformation,
     samples: int,
-    mesh: Mesh,
+    mesh: Mesh | None = None,
 ) -> Epoch:
     """The function that runs one epoch of `phase`; compile it once and call it for every epoch.
 
     The order of an epoch comes from its number, and noise from the number of the update, so that a
-    resumed run sees the same of both. A batch is divided among the devices of `mesh`.
+    resumed run sees the same of both. A batch is divided among the devices of `mesh`, if given.
     """
     batches, size = batches_of(samples, config.batch_size)
 

@@ -62,7 +62,11 @@ def predicted_operations(s: Sizes) -> dict[str, float]:
         "values: heads x slots x outputs": 2.0 * forces * HEADS * slots * out,
         "rotation: D³ solve": 2 / 3 * d**3 * forces if d > 3 else 12.0 * forces,
         "flows: some 300 operations a coordinate": 300.0 * s.substeps * frames * d,
-        "folding: d_model² x (features + outputs)": 5 * 2.0 * w * (w + slots) * (features + 2 * out),
+        "folding: d_model² x (features + outputs)": 5
+        * 2.0
+        * w
+        * (w + slots)
+        * (features + 2 * out),
         "jump rotations: K² D³": 2.0 * k * k * d**3,
     }
 
