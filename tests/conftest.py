@@ -17,6 +17,14 @@ use_lean_compiler()  # compiling is most of the suite's time
 jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
+LONGEST = ("test_readme.py", "test_evaluate_cli.py", "test_cli.py", "test_training.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no worker is left with one of them at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 REFERENCE = Path(__file__).parent / "reference"
 
 
