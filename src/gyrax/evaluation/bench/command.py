@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -121,7 +120,8 @@ def _add_counts(report: dict[str, Any], machine: Machine, counts: dict[str, Oper
 def _time_command(root: Path, note: Callable[[str], None]) -> dict[str, Any]:
     """The training command itself, one epoch a phase, with an empty and then a filled cache: seconds
     until its first step starts, and its largest memory."""
-    seconds, result = {}, {}
+    seconds: dict[str, float] = {}
+    peak = 0.0
     with tempfile.TemporaryDirectory() as folder:
         env = os.environ | {"GYRAX_CACHE_DIR": f"{folder}/cache", "PYTHONUNBUFFERED": "1"}
         for cache in ("cold", "warm"):
@@ -133,13 +133,26 @@ def _time_command(root: Path, note: Callable[[str], None]) -> dict[str, Any]:
             with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as child:
                 assert child.stdout is not None
                 for line in child.stdout:
+                    peak = max(peak, _peak_mib(child.pid))
                     if "compiled in" in line:
                         seconds.setdefault(cache, time.perf_counter() - began)
             if child.returncode:
                 raise InputError(f"the training command failed with exit code {child.returncode}.")
-    result["first_step_s"] = seconds
-    result["peak_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return result
+    return {"first_step_s": seconds, "peak_mib": peak}
+
+
+def _peak_mib(process: int) -> float:
+    """The largest memory of a running process so far; zero where the system does not say.
+
+    `getrusage` would count what this process held when it started the other.
+    """
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    return max(
+        (float(s.split()[1]) / 1024 for s in status.splitlines() if "VmHWM" in s), default=0.0
+    )
 
 
 def tables(report: dict[str, Any]) -> list[Table]:
