@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -17,14 +16,15 @@ from gyrax.data.frames import Frames, load_frames
 from gyrax.data.lerobot import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.evaluation.ablation_table import console_table, summarise, write_tables
+from gyrax.evaluation.files import written_whole
 from gyrax.evaluation.fit import fit, forecaster_phase
 from gyrax.evaluation.forecasters import MODEL, Trainer, forecast
 from gyrax.evaluation.latents import Latents
 from gyrax.evaluation.variants import Variant, make_variants, parse_factor
-from gyrax.training.config import TrainConfig, check_choice, flag_of, make_config
+from gyrax.training.config import TrainConfig, check_choice, make_config
 from gyrax.training.device import prepare_device
 from gyrax.training.log import make_progress
-from gyrax.training.loop import Resumed, open_checkpoint
+from gyrax.training.loop import Resumed, check_architecture, open_checkpoint
 from gyrax.training.loop import Trainer as EncoderTrainer
 from gyrax.training.phases import make_phases
 
@@ -62,7 +62,7 @@ def ablate_run(
     given = None if encoder is None else open_checkpoint(encoder)
     reference = make_config(preset, settings, None if given is None else given.meta.config)
     if given is not None:
-        _check_encoder(given, reference)
+        check_architecture(reference, given, OF_ENCODER)
     variants = make_variants(reference, [parse_factor(text) for text in vary], grid=grid)
     if reference.phase2_epochs == 0:
         raise InputError("--phase2-epochs is 0; an ablation trains phase 2: give 1 or more.")
@@ -82,16 +82,6 @@ def ablate_run(
     for file in write_tables(summary, out):
         console.print(str(file), soft_wrap=True, highlight=False)
     return out
-
-
-def _check_encoder(given: Resumed, reference: TrainConfig) -> None:
-    """Raise `InputError` where flags ask for another encoder than the given one."""
-    for name in OF_ENCODER:
-        have, want = getattr(given.meta.config, name), getattr(reference, name)
-        if have != want:
-            raise InputError(
-                f"{given.path}: its encoder has {flag_of(name)} {have}, not {want}; leave the flag out."
-            )
 
 
 def _manifest(
@@ -165,10 +155,8 @@ def _own_encoder(config: TrainConfig, frames: Frames, out: Path, console: Consol
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1))
-    os.replace(partial, file)
+    with written_whole(file) as partial:
+        partial.write_text(json.dumps(content, indent=1))
 
 
 def cell_file(out: Path, variant: Variant, seed: int, identity: str) -> tuple[Path, str]:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from gyrax.evaluation.files import written_whole
 from gyrax.evaluation.statistics import Bootstrap
 from gyrax.evaluation.variants import REFERENCE
 
@@ -104,9 +104,8 @@ def write_tables(summary: dict[str, Any], out: Path) -> list[Path]:
         "table.json": json.dumps(summary, indent=1),
     }
     for name, text in contents.items():
-        partial = out / f"{name}.partial"
-        partial.write_text(text)
-        os.replace(partial, out / name)
+        with written_whole(out / name) as partial:
+            partial.write_text(text)
     return [*(out / name for name in contents), draw_ablation(summary, out / "ablation.png")]
 
 

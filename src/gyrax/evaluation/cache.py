@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
+from gyrax.evaluation.files import written_whole
 from gyrax.training.config import TrainConfig
 
 FOLDER = "baselines"
@@ -66,11 +66,8 @@ class Cache:
 
     def save(self, name: str, seed: int, key: str, module: Any) -> None:
         """Store a module, under a temporary name first."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         file = self._file(name, seed, key)
         leaves = jax.tree.leaves(eqx.filter(module, eqx.is_array))
-        partial = file.with_suffix(".partial")
         arrays = {str(i): np.asarray(leaf) for i, leaf in enumerate(leaves)}
-        with partial.open("wb") as stream:
+        with written_whole(file) as partial, partial.open("wb") as stream:
             np.savez(stream, key=np.asarray(key), **arrays)  # pyright: ignore[reportArgumentType]
-        os.replace(partial, file)

@@ -11,7 +11,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from gyrax._errors import InputError
@@ -22,10 +21,9 @@ from gyrax.losses.total import DynamicsBatch, Losses, dynamics_losses, total
 from gyrax.model.system import System, parameters
 from gyrax.training.build import build_system
 from gyrax.training.config import TrainConfig
-from gyrax.training.optimiser import make_optimiser
 from gyrax.training.phases import Data, Phase, make_phases, samples_of
-from gyrax.training.state import TrainState
-from gyrax.training.step import batches_of, exact_norms, make_epoch
+from gyrax.training.start import start_phase
+from gyrax.training.step import exact_norms
 
 GROUP = "world_model"
 Told = Callable[[int, float], None]
@@ -156,21 +154,8 @@ def fit(
     samples = len(data.index)
     compiled, done = None, 0
     for i, (module, seed) in enumerate(zip(modules, seeds, strict=True)):
-        trainable = phase.trainable(module)
-        params, labels = (eqx.filter(t, trainable) for t in (module, phase.labels(module)))
-        updates = phase.epochs * batches_of(samples, config.batch_size)[0]
-        optimiser = make_optimiser(config, phase.rates, labels, params, updates)
-        # Copies, for the compiled epoch takes its state's buffers over.
-        state = TrainState(
-            jax.tree.map(lambda x: jnp.copy(x) if eqx.is_array(x) else x, module),
-            optimiser.init(ravel_pytree(params)[0]),
-            jnp.zeros((), jnp.int32),
-            jnp.zeros((), jnp.int32),
-            jr.fold_in(jr.key(seed), phase.number),
-            phase.number,
-        )
+        state, epoch, trainable = start_phase(config, phase, module, samples, seed=seed)
         if compiled is None:
-            epoch = make_epoch(config, phase, trainable, optimiser, samples)
             compiled = epoch.lower(data, state).compile()
         for _ in range(phase.epochs):
             state, metrics = compiled(data, state)

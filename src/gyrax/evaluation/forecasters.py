@@ -119,8 +119,9 @@ class Trainer:
         found: dict[str, list[Any]] = {}
         missing: dict[str, list[int]] = {}
         key = lambda name, seed: cache_key(name, config, phase.epochs, seed, self.latents.identity)
+        makers = self.makers()
         for name in names:
-            made = [self.makers()[name](seed) for seed in seeds]
+            made = [makers[name](seed) for seed in seeds]
             stored = [
                 None if cache is None else cache.load(name, seed, key(name, seed), module)
                 for seed, module in zip(seeds, made, strict=True)

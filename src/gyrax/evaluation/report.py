@@ -2,11 +2,11 @@
 
 import base64
 import html
-import os
 from pathlib import Path
 from typing import Any
 
 from gyrax.evaluation.evaluate import Evaluation
+from gyrax.evaluation.files import written_whole
 from gyrax.evaluation.report_plots import report_figures
 from gyrax.evaluation.scores import ORDER
 
@@ -135,7 +135,6 @@ def write_report(evaluation: Evaluation, run: Path) -> Path:
     split = evaluation.report["split"]
     figures = report_figures(evaluation, run / "log.jsonl", run / "figures" / split)
     target = run / ("report.html" if split == "test" else f"report_{split}.html")
-    partial = target.with_suffix(".partial")
-    partial.write_text(page(evaluation.report, figures))
-    os.replace(partial, target)
+    with written_whole(target) as partial:
+        partial.write_text(page(evaluation.report, figures))
     return target

@@ -31,6 +31,7 @@ from gyrax.dynamics import (
     simulate,
     solver_by_name,
 )
+from gyrax.evaluation.files import written_whole
 from gyrax.evaluation.simulation_setup import (
     SimulationConfig,
     check_config,
@@ -68,14 +69,12 @@ class Ensemble:
     def save(self, file: Path) -> None:
         """Write all of it as .npz, the parameters as the JSON text `parameters`."""
         names = ("times", "positions", "momenta", "potential", "energies", "jump_counts")
-        partial = file.with_name(f".{file.name}.partial")
-        with partial.open("wb") as stream:
+        with written_whole(file) as partial, partial.open("wb") as stream:
             np.savez(
                 stream,
                 **{name: getattr(self, name) for name in names},
                 parameters=np.array(json.dumps(asdict(self.config), default=str)),
             )
-        partial.replace(file)
 
 
 def simulate_run(

@@ -1,16 +1,14 @@
 """The training loop: one for all phases."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from rich.console import Console
 
 from gyrax._errors import InputError
@@ -21,16 +19,14 @@ from gyrax.training import checkpoint as ckpt
 from gyrax.training.build import build_system
 from gyrax.training.config import ARCHITECTURE, TrainConfig, flag_of, to_json
 from gyrax.training.log import RunLog, headline, make_progress
-from gyrax.training.optimiser import make_optimiser
 from gyrax.training.parallel import is_writer, replicated, training_mesh
 from gyrax.training.phases import Data, Phase, make_phases
+from gyrax.training.start import start_phase
 from gyrax.training.state import TrainState
 from gyrax.training.step import (
     Epoch,
-    batches_of,
     encode_all,
     exact_norms,
-    make_epoch,
     validate_frames,
     validate_windows,
 )
@@ -83,9 +79,11 @@ def plan_phases(selection: str, config: TrainConfig, resumed: Resumed | None) ->
     return planned
 
 
-def check_architecture(config: TrainConfig, resumed: Resumed) -> None:
-    """Raise `InputError` where flags ask for another architecture than the checkpoint's."""
-    for name in ARCHITECTURE:
+def check_architecture(
+    config: TrainConfig, resumed: Resumed, names: Sequence[str] = ARCHITECTURE
+) -> None:
+    """Raise `InputError` where one of the settings `names` is another than the checkpoint's."""
+    for name in names:
         have, want = getattr(resumed.meta.config, name), getattr(config, name)
         if have != want:
             raise InputError(
@@ -162,12 +160,11 @@ class Trainer:
         """Everything that a phase needs before its first step; an epoch of only `samples` if given."""
         data, held = self._data(phase, system)
         samples = samples or (len(data.index) if phase.windows else len(data.x))
-        trainable = phase.trainable(system)
-        params, labels = (eqx.filter(t, trainable) for t in (system, phase.labels(system)))
-        updates = phase.epochs * batches_of(samples, self.config.batch_size)[0]
-        optimiser = make_optimiser(self.config, phase.rates, labels, params, updates)
-        state = self._start(phase, system, optimiser.init(ravel_pytree(params)[0]))
-        epoch = make_epoch(self.config, phase, trainable, optimiser, samples, self.mesh)
+        state, epoch, trainable = start_phase(
+            self.config, phase, system, samples, seed=self.config.seed, mesh=self.mesh
+        )
+        if self.resumed is not None and self.resumed.meta.phase == phase.number:
+            state = ckpt.fill(state, self.resumed.arrays, "", self.resumed.path)
         data, held, state = (replicated(tree, self.mesh) for tree in (data, held, state))
         return Prepared(data, held, state, epoch, trainable)
 
@@ -226,22 +223,6 @@ class Trainer:
             Data(x, actions, jnp.asarray(train.index), jnp.asarray(train.mask), latents),
             Data(x, actions, jnp.asarray(val.index[keep]), jnp.asarray(val.mask[keep])),
         )
-
-    def _start(self, phase: Phase, system: System, moments: Any) -> TrainState:
-        key = jr.fold_in(jr.key(self.config.seed), phase.number)
-        zero = jnp.zeros((), jnp.int32)
-        # A copy, for the compiled epoch takes its state's buffers over.
-        state = TrainState(
-            jax.tree.map(lambda x: jnp.copy(x) if eqx.is_array(x) else x, system),
-            moments,
-            zero,
-            jnp.copy(zero),
-            key,
-            phase.number,
-        )
-        if self.resumed is not None and self.resumed.meta.phase == phase.number:
-            return ckpt.fill(state, self.resumed.arrays, "", self.resumed.path)
-        return state
 
     def _check_finite(self, phase: Phase, epoch: int, numbers: dict[str, float]) -> None:
         bad = [name for name, value in numbers.items() if not np.isfinite(value)]

@@ -1,6 +1,5 @@
 """Windows of latents: what every forecast is given, and what it is held against."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
@@ -8,8 +7,6 @@ import numpy as np
 from jaxtyping import Float
 
 from gyrax.geometry import distance, log_map
-
-Forecast = Callable[["WindowBatch"], np.ndarray]
 
 
 @dataclass(frozen=True)
