@@ -67,7 +67,7 @@ class NaiveFields:
     def __init__(self, model):
         self.model = model
 
-    def forces(self, z, action, w):
+    def forces(self, z, action, w, held=None):
         model = self.model
         if model.potential.force == "gradient":
             force = jax.grad(lambda x: self.phi(x, w))(z)
@@ -77,7 +77,7 @@ class NaiveFields:
         field = None
         if model.use_boris:
             field = model.curl.read(z, field_output(model.curl, z, action, w))
-        return Forces(force - control, field)
+        return Forces(force - control if held is None else force - control - held, field)
 
     def readout(self, z, action, w):
         rate = self.model.jump_rate.read(field_output(self.model.jump_rate, z, action, w))

@@ -21,10 +21,12 @@ from naive import NaiveWorldModel
 
 
 class ScannedWorldModel(WorldModel):
-    """A rollout by BAOAB, one step a frame, as one writes it by hand: no solver, no terms, no path."""
+    """A rollout, one step a frame with one O, as one writes it by hand: no solver, terms or path."""
 
     def rollout(self, z0, actions, w0, *, key=None, z_previous=None):
-        assert self.solver.word == "BAOAB" and self.substeps == 1
+        assert self.substeps == 1
+        word = self.solver.word
+        part = {letter: self.dt / word.count(letter) for letter in word}
         fields, h, c = self.fold(), self.dt, self.c
         noise = uniform = None
         if key is not None and self.temperature != 0:
@@ -36,14 +38,18 @@ class ScannedWorldModel(WorldModel):
         def frame(carry, xs):
             z, p, w = carry
             action, increment, draw = xs
-            p = kick_flow(z, p, fields.forces(z, action, w), 0.5 * h, beta=self.beta, c=c)
-            z, p = geodesic_flow(z, p, 0.5 * h, c)
             increment = 0.0 if increment is None else increment
-            p = thermostat_flow(
-                z, p, increment, h, friction=self.friction, temperature=temperature, c=c
-            )
-            z, p = geodesic_flow(z, p, 0.5 * h, c)
-            p = kick_flow(z, p, fields.forces(z, action, w), 0.5 * h, beta=self.beta, c=c)
+            held = self.held_force(PhaseState(z, p), action)
+            for letter in word:
+                if letter == "A":
+                    z, p = geodesic_flow(z, p, part["A"], c)
+                elif letter == "B":
+                    forces = fields.forces(z, action, w, held)
+                    p = kick_flow(z, p, forces, part["B"], beta=self.beta, c=c)
+                else:
+                    p = thermostat_flow(
+                        z, p, increment, h, friction=self.friction, temperature=temperature, c=c
+                    )
             logits, rate = fields.readout(z, action, w)
             jumped = jnp.asarray(False)
             if self.use_jump:
@@ -75,7 +81,7 @@ class SolvedWorldModel(WorldModel):
             self.frame_time,
             self.dt,
             y,
-            (action, w),
+            (action, w, self.held_force(y, action)),
             max_steps=self.substeps,
             throw=False,
         )

@@ -42,7 +42,8 @@ def test_geometry_is_euclidean():
 
 @pytest.fixture(scope="module")
 def twin():
-    config = make_config("default", TINY | dict(wm_use_boris=False, curvature=0.8))
+    changed = dict(wm_use_boris=False, curvature=0.8, solver="baoab", wm_servo=0, action_history=1)
+    config = make_config("default", TINY | changed)
     ball = build_system(config, 8, key=jr.key(1)).world_model
     flat_config = replace(config, curvature=FLAT)
     flat = build_world_model(flat_config, ball.jump_operator.center, key=jr.key(2))

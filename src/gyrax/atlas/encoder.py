@@ -11,15 +11,10 @@ from gyrax.atlas.router import ChartRouter, hard_chart
 from gyrax.fields.gated import NormGatedGELU
 from gyrax.fields.linear import SpectralLinear
 from gyrax.geometry import exp_map, frechet_mean, mobius_add, project
-from gyrax.geometry.safe import tanhc
+from gyrax.geometry.safe import bounded
 
 LARGEST_TANGENT = 1.5
 """Bound on √c‖log₀ v‖: a radius of 0.905, a distance of 3 from the origin."""
-
-
-def bounded(x: Float[Array, " D"], limit: float) -> Float[Array, " D"]:
-    """x · tanh(‖x‖/limit)/(‖x‖/limit): its length, brought smoothly below `limit`."""
-    return tanhc(jnp.sum(x * x) / limit**2) * x
 
 
 class Encoding(eqx.Module):

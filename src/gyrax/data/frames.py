@@ -34,6 +34,18 @@ class Frames:
         """How many episodes there are."""
         return len(self.offsets) - 1
 
+    def action_differences(self, history: int) -> list[np.ndarray]:
+        """Actions, and their backward differences of order 1 … history − 1, each `(N, A)`.
+
+        The first action of an episode counts as given ever since, so that differences begin at zero.
+        """
+        differences = [self.actions]
+        for _ in range(history - 1):
+            change = np.diff(differences[-1], axis=0, prepend=differences[-1][:1])
+            change[self.offsets[:-1]] = 0.0
+            differences.append(change)
+        return differences
+
     def rows(self, episodes: np.ndarray) -> np.ndarray:
         """Frame numbers of the given episodes, in order."""
         spans = [np.arange(int(self.offsets[e]), int(self.offsets[e + 1])) for e in episodes]
@@ -102,6 +114,9 @@ NOISE_FLOOR = 0.02
 class Normaliser:
     """Mean and scale of features and actions over the training episodes.
 
+    With a `history` of several actions, each action comes with its backward differences, which have
+    statistics of their own.
+
     The scale of a column is its standard deviation, but at least `NOISE_FLOOR` times the median of
     its vector's: a column that hardly moves beside the others, such as the height of a cube that
     slides on a table, is contact or sensor noise, which full standardising would blow up to the size
@@ -112,17 +127,18 @@ class Normaliser:
     feature_std: np.ndarray
     action_mean: np.ndarray
     action_std: np.ndarray
+    history: int = 1
 
     @classmethod
-    def fit(cls, frames: Frames, episodes: np.ndarray) -> "Normaliser":
+    def fit(cls, frames: Frames, episodes: np.ndarray, *, history: int = 1) -> "Normaliser":
         """Statistics of these episodes alone. `InputError` for a column that is constant in them."""
         rows = frames.rows(episodes)
-        moments = []
-        action_names = [f"{ACTION}.{i}" for i in range(frames.actions.shape[1])]
-        for values, names in (
-            (frames.features[rows], frames.columns),
-            (frames.actions[rows], action_names),
-        ):
+        names = tuple(f"{ACTION}.{i}" for i in range(frames.actions.shape[1]))
+        columns = [(frames.features, frames.columns)]
+        for order, values in enumerate(frames.action_differences(history)):
+            columns.append((values, tuple(name + "'" * order for name in names)))
+        means, scales = [], []
+        for values, names in ((values[rows], names) for values, names in columns):
             mean = values.mean(0, dtype=np.float64)
             std = values.std(0, dtype=np.float64)
             flat = np.flatnonzero(is_constant(mean, std))
@@ -133,14 +149,19 @@ class Normaliser:
                     "never changes cannot be standardised: drop it from the data set."
                 )
             scale = np.maximum(std, NOISE_FLOOR * np.median(std))
-            moments += [mean.astype(np.float32), scale.astype(np.float32)]
-        return cls(*moments)
+            means.append(mean.astype(np.float32))
+            scales.append(scale.astype(np.float32))
+        mean, scale = np.concatenate(means[1:]), np.concatenate(scales[1:])
+        return cls(means[0], scales[0], mean, scale, history)
 
     def __call__(self, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
-        """Standardised features and actions. `InputError` where their widths are others."""
+        """Standardised features, and actions with their differences.
+
+        `InputError` where their widths are others.
+        """
         for what, have, want in (
             ("features", frames.features.shape[1], len(self.feature_mean)),
-            ("action columns", frames.actions.shape[1], len(self.action_mean)),
+            ("action columns", frames.actions.shape[1], len(self.action_mean) // self.history),
         ):
             if have != want:
                 raise InputError(
@@ -148,5 +169,6 @@ class Normaliser:
                     "give the data set of the same robot and columns."
                 )
         x = (frames.features - self.feature_mean) / self.feature_std
-        a = (frames.actions - self.action_mean) / self.action_std
+        actions = np.concatenate(frames.action_differences(self.history), axis=1)
+        a = (actions - self.action_mean) / self.action_std
         return x.astype(np.float32), a.astype(np.float32)

@@ -31,7 +31,7 @@ from gyrax.training.phases import make_phases
 FORMAT = 1
 ENCODER = "encoder"
 OF_ENCODER = (
-    "latent_dim", "num_charts", "hidden_dim", "codes_per_chart", "action_dim", "curvature",
+    "latent_dim", "num_charts", "hidden_dim", "codes_per_chart", "action_dim", "action_history", "curvature",
 )  # fmt: skip
 MANIFEST = "ablation.json"
 

@@ -22,6 +22,7 @@ from gyrax.model.system import System, parameters
 from gyrax.training.build import build_system
 from gyrax.training.config import TrainConfig
 from gyrax.training.phases import Data, Phase, make_phases, samples_of
+from gyrax.training.regression import regress_servo, with_regressed_servo
 from gyrax.training.start import start_phase
 from gyrax.training.step import exact_norms
 
@@ -137,6 +138,16 @@ def fresh_system(config: TrainConfig, system: System, seed: int) -> System:
     return System(system.encoder, system.decoder, fresh)
 
 
+def regressed(module: Any, data: Data) -> Any:
+    """A forecaster as its training begins: world models have their servo force regressed."""
+    if isinstance(module, System):
+        return with_regressed_servo(module, data)
+    if isinstance(module, FlatTwin) and module.model.servo is not None:
+        model = regress_servo(module.model, data, module.to_flat(data.latents[0]))
+        return eqx.tree_at(lambda twin: twin.model, module, model)
+    return module
+
+
 def fit(
     config: TrainConfig,
     phase: Phase,
@@ -154,7 +165,9 @@ def fit(
     samples = len(data.index)
     compiled, done = None, 0
     for i, (module, seed) in enumerate(zip(modules, seeds, strict=True)):
-        state, epoch, trainable = start_phase(config, phase, module, samples, seed=seed)
+        state, epoch, trainable = start_phase(
+            config, phase, regressed(module, data), samples, seed=seed
+        )
         if compiled is None:
             compiled = epoch.lower(data, state).compile()
         for _ in range(phase.epochs):

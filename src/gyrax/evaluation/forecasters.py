@@ -101,8 +101,8 @@ class Trainer:
         config, system = self.latents.config, self.latents.system
         dim, c = config.latent_dim, config.curvature
         count = trained_count(system, make_phases(config)[2])
-        mlp = matched_mlp(count, dim, config.action_dim, context=config.wm_context, c=c)
-        gru = matched_gru(count, dim, config.action_dim, c=c)
+        mlp = matched_mlp(count, dim, config.action_width, context=config.wm_context, c=c)
+        gru = matched_gru(count, dim, config.action_width, c=c)
         key = lambda seed: jr.fold_in(jr.key(seed), 0)
         return {
             MODEL: lambda seed: fresh_system(config, system, seed),

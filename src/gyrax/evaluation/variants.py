@@ -16,9 +16,9 @@ ALIASES = {
 }  # fmt: skip
 # These make the encoder, or its data, another one; all variants share one encoder.
 SHARED = (
-    "latent_dim", "num_charts", "hidden_dim", "codes_per_chart", "action_dim", "phase1_epochs", "lr",
-    "phase3_epochs", "lr_joint_encoder", "lr_joint_wm", "encoder_scale", "dynamics_scale", "seed",
-    "log_every", "save_every", "weights",
+    "latent_dim", "num_charts", "hidden_dim", "codes_per_chart", "action_dim", "action_history",
+    "phase1_epochs", "lr", "phase3_epochs", "lr_joint_encoder", "lr_joint_wm", "encoder_scale",
+    "dynamics_scale", "seed", "log_every", "save_every", "weights",
 )  # fmt: skip
 SWITCH = {"on": True, "true": True, "off": False, "false": False}
 CURVATURE = ("ball", "flat")

@@ -10,5 +10,6 @@ from gyrax.fields.linear import Frozen as Frozen
 from gyrax.fields.linear import SpectralLinear as SpectralLinear
 from gyrax.fields.momentum_init import CovariantMomentumInit as CovariantMomentumInit
 from gyrax.fields.potential import CovariantPotential as CovariantPotential
+from gyrax.fields.servo import ServoForce as ServoForce
 from gyrax.fields.tokenizers import ActionTokenizer as ActionTokenizer
 from gyrax.fields.tokenizers import ChartTokenizer as ChartTokenizer

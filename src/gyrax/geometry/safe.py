@@ -45,6 +45,11 @@ def tanhc(square: Float[Array, "*s"]) -> Float[Array, "*s"]:
     return _even(square, lambda x: jnp.tanh(x) / x, series)
 
 
+def bounded(x: Float[Array, " D"], limit: float) -> Float[Array, " D"]:
+    """x · tanh(‖x‖/limit)/(‖x‖/limit): its length, brought smoothly below `limit`."""
+    return tanhc(jnp.sum(x * x) / limit**2) * x
+
+
 def asinhc(square: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """arsinh(x)/x as a function of x²."""
     series = (1.0, -1 / 6, 3 / 40, -15 / 336, 105 / 3456, -945 / 42240)

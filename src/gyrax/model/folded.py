@@ -30,8 +30,14 @@ class Readout(NamedTuple):
 class Fields(Protocol):
     """What a rollout asks of the fields, at one state."""
 
-    def forces(self, z: Vector, action: Float[Array, " A"], w: Float[Array, " K"]) -> Forces:
-        """Kick ∂Φ − u and field F."""
+    def forces(
+        self,
+        z: Vector,
+        action: Float[Array, " A"],
+        w: Float[Array, " K"],
+        held: Vector | None = None,
+    ) -> Forces:
+        """Kick ∂Φ − u and field F; `held` is added to u."""
         ...
 
     def readout(self, z: Vector, action: Float[Array, " A"], w: Float[Array, " K"]) -> Readout:
@@ -76,7 +82,13 @@ class FoldedWorldModel(eqx.Module):
         self.chart_target = model.chart_target.fold()
         self.jump_operator = model.jump_operator.fold()
 
-    def forces(self, z: Vector, action: Float[Array, " A"], w: Float[Array, " K"]) -> Forces:
+    def forces(
+        self,
+        z: Vector,
+        action: Float[Array, " A"],
+        w: Float[Array, " K"],
+        held: Vector | None = None,
+    ) -> Forces:
         """Kick ∂Φ − u and field F at one state."""
         model = self.model
         out, _ = self.force_heads(z, action, w)
@@ -85,7 +97,8 @@ class FoldedWorldModel(eqx.Module):
         else:
             force, _ = model.potential.read(z, out[:2])
         field = model.curl.read(z, out[3]) if model.use_boris else None
-        return Forces(force - model.control.read(z, out[2]), field)
+        kick = force - model.control.read(z, out[2])
+        return Forces(kick if held is None else kick - held, field)
 
     def readout(self, z: Vector, action: Float[Array, " A"], w: Float[Array, " K"]) -> Readout:
         """Chart logits and jump rate at one state."""

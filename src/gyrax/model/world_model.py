@@ -28,6 +28,7 @@ from gyrax.fields import (
     CovariantPotential,
     FactorizedJumpOperator,
     Frozen,
+    ServoForce,
 )
 from gyrax.geometry import flat, log_map
 from gyrax.model.folded import Fields, FoldedWorldModel
@@ -55,7 +56,8 @@ class WorldModel(eqx.Module):
 
     The seven fields are called on one sample: `potential(z, w) -> (force, phi)`,
     `control(z, action, w)`, `curl(z, action)`, `chart_target(z, action)`, `jump_rate(z, w)`,
-    `momentum_init(z)`, `jump_operator(z, source, target)`.
+    `momentum_init(z)`, `jump_operator(z, source, target)`. `servo`, a further force that
+    the specification does not have, is there or None.
 
     One frame of data lasts `dt × substeps` of model time, in `substeps` steps of `solver`.
     """
@@ -77,6 +79,7 @@ class WorldModel(eqx.Module):
     use_jump: bool = eqx.field(static=True)
     c: float = eqx.field(static=True)
     temperature_parameter: Float[Array, ""] | None = None
+    servo: ServoForce | None = None
 
     @property
     def friction(self) -> Float[Array, ""]:
@@ -169,7 +172,8 @@ class WorldModel(eqx.Module):
         return Trajectory(*columns)
 
     def terms(self, folded: Fields, path: PresampledPath | None) -> diffrax.MultiTerm:
-        """The SDE of this model; its `args` are `(action, chart weights)`."""
+        """The SDE of this model; its `args` are `(action, chart weights, held)`, the last
+        the force that is held over a frame (or left out)."""
 
         def forces(t: Any, z: Any, args: Any) -> Any:
             del t
@@ -181,6 +185,12 @@ class WorldModel(eqx.Module):
             LangevinDiffusion(self.friction, temperature, path, self.c),
         )
 
+    def held_force(self, y: PhaseState, action: Float[Array, " A"]) -> Float[Array, " D"] | None:
+        """The force, a covector, that is held over the frame that begins at `y`; None without servo."""
+        if self.servo is None:
+            return None
+        return self.servo(y.z, y.p, action, friction=self.friction, time=self.frame_time)
+
     def _flow(
         self, folded: Fields, y: PhaseState, action: Array, w: Array, noise: Array | None
     ) -> PhaseState:
@@ -188,7 +198,8 @@ class WorldModel(eqx.Module):
         if noise is not None:
             path = PresampledPath.from_increments(0.0, self.frame_time, noise, checked=False)
         terms = self.terms(folded, path)
-        return integrate(terms, self.solver, 0.0, self.dt, self.substeps, y, (action, w))
+        args = (action, w, self.held_force(y, action))
+        return integrate(terms, self.solver, 0.0, self.dt, self.substeps, y, args)
 
     def _jump(
         self, folded: Fields, y: PhaseState, w: Array, logits: Array, jumped: Array

@@ -22,6 +22,7 @@ from gyrax.fields import (
     CovariantPotential,
     FactorizedJumpOperator,
     Frozen,
+    ServoForce,
 )
 from gyrax.model.system import System
 from gyrax.model.world_model import WorldModel
@@ -44,11 +45,12 @@ def build_system(config: TrainConfig, features: int, *, key: PRNGKey) -> System:
 def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) -> WorldModel:
     """A freshly initialised world model over charts that start at `centers`."""
     keys = iter(jr.split(key, 13))
+    servo_key = jr.fold_in(key, 1)
     dim, width, c = config.latent_dim, config.wm_d_model, config.curvature
 
     def actions() -> ActionTokenizer:
         return ActionTokenizer.create(
-            config.action_dim, width, scale=config.wm_token_init, key=next(keys)
+            config.action_width, width, scale=config.wm_token_init, key=next(keys)
         )
 
     def charts() -> ChartTokenizer:
@@ -94,6 +96,7 @@ def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) 
         config.wm_use_jump,
         c,
         _learned(config.wm_T_c) if config.wm_learn_temperature else None,
+        _servo(config, servo_key),
     )
     return eqx.tree_at(_outputs, model, replace_fn=lambda w: config.wm_output_init * w)
 
@@ -111,6 +114,14 @@ def _outputs(model: Any) -> list:
         model.momentum_init.linear,
     )
     return [layer.weight for layer in layers]
+
+
+def _servo(config: TrainConfig, key: PRNGKey) -> ServoForce | None:
+    if not config.wm_servo:
+        return None
+    return ServoForce.create(
+        config.latent_dim, config.action_width, config.wm_servo, c=config.curvature, key=key
+    )
 
 
 def _friction(config: TrainConfig) -> jax.Array | Frozen:

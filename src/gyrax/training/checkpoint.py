@@ -18,7 +18,7 @@ from gyrax.data.frames import Normaliser
 from gyrax.training.config import TrainConfig, from_json, to_json
 from gyrax.training.state import TrainState
 
-FORMAT = 1
+FORMAT = 2
 NAME = re.compile(r"p([123])_epoch_(\d{5})")
 
 
@@ -80,7 +80,7 @@ def save(
     partial = run / f".{target.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     arrays = {k: np.asarray(v) for k, v in _named(state).items()}
-    statistics = {f"normaliser.{k}": v for k, v in asdict(normaliser).items()}
+    statistics = {f"normaliser.{k}": np.asarray(v) for k, v in asdict(normaliser).items()}
     with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as saver:
         saver.save(partial.absolute() / "arrays", arrays | statistics)
     meta = {
@@ -177,4 +177,6 @@ def fill(skeleton: Any, arrays: dict[str, np.ndarray], prefix: str, source: Path
 def stored_normaliser(arrays: dict[str, np.ndarray]) -> Normaliser:
     """The statistics with which a checkpoint's data was standardised."""
     names = Normaliser.__dataclass_fields__
-    return Normaliser(**{name: np.asarray(arrays[f"normaliser.{name}"]) for name in names})
+    stored: dict[str, Any] = {name: np.asarray(arrays[f"normaliser.{name}"]) for name in names}
+    stored["history"] = int(stored["history"])
+    return Normaliser(**stored)

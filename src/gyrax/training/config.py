@@ -12,7 +12,7 @@ from gyrax._errors import InputError
 from gyrax.data.windows import HELD_OUT
 from gyrax.dynamics import solver_by_name
 from gyrax.losses import default_weights
-from gyrax.losses.total import DYNAMICS, ENCODER
+from gyrax.losses.total import DYNAMICS, ENCODER, our_weights
 
 CHOICES = {
     "phase": ("1", "2", "3", "all"),
@@ -35,6 +35,8 @@ class TrainConfig:
     num_charts: int = _setting(16, "Number of atlas charts", "Architecture")
     wm_d_model: int = _setting(128, "Attention feature width", "Architecture")
     action_dim: int = _setting(6, "Width of the actions", "Architecture")
+    action_history: int = _setting(
+        1, "Actions known at a frame: its own, and the last ones before it", "Architecture")  # fmt: skip
     hidden_dim: int = _setting(256, "Encoder hidden width", "Architecture")
     codes_per_chart: int = _setting(64, "VQ codes of each chart", "Architecture")
     curvature: float = _setting(1.0, "c > 0: the ball has curvature -c", "Architecture")
@@ -47,6 +49,8 @@ class TrainConfig:
     wm_orthonormal: bool = _setting(
         False, "Read forces in the orthonormal frame (times the conformal factor)", "Architecture",
         "--wm-orthonormal/--wm-coordinate")  # fmt: skip
+    wm_servo: int = _setting(
+        0, "Hidden width of the servo force; 0 for none", "Architecture")  # fmt: skip
     wm_jump_offset: float = _setting(
         0.0, "Initial offset inside the jump rate's softplus", "Architecture")  # fmt: skip
 
@@ -116,6 +120,12 @@ class TrainConfig:
             raise InputError(f"--hidden-dim is {self.hidden_dim}; give a multiple of 8.")
         if self.sequence_length < 2:
             raise InputError(f"--sequence-length is {self.sequence_length}; give 2 or more.")
+        if self.wm_servo and self.wm_context + self.horizon < 3:
+            raise InputError(
+                f"--wm-servo {self.wm_servo} is regressed on three frames, but "
+                f"--sequence-length {self.sequence_length} with --wm-context {self.wm_context} gives "
+                "windows of two; use a longer one."
+            )
         if self.wm_context not in (1, 2):
             raise InputError(f"--wm-context is {self.wm_context}; give 1 or 2.")
         for name, weight in self.weights.items():
@@ -148,18 +158,23 @@ class TrainConfig:
             )
 
     @property
+    def action_width(self) -> int:
+        """Numbers that the world model is given of an action."""
+        return self.action_history * self.action_dim
+
+    @property
     def horizon(self) -> int:
         """Predicted frames of a window: H − 1 of the specification."""
         return self.sequence_length - 1
 
 
 POSITIVE = (
-    "curvature", "wm_token_init", "wm_output_init", "wm_d_model", "action_dim", "hidden_dim",
-    "wm_dt", "wm_substeps", "lr", "lr_wm", "lr_joint_encoder", "lr_joint_wm", "batch_size",
+    "action_history", "curvature", "wm_token_init", "wm_output_init", "wm_d_model", "action_dim",
+    "hidden_dim", "wm_dt", "wm_substeps", "lr", "lr_wm", "lr_joint_encoder", "lr_joint_wm", "batch_size",
     "grad_clip", "log_every", "save_every",
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "wm_gamma_friction", "wm_T_c", "phase1_epochs", "phase2_epochs", "phase3_epochs",
+    "wm_servo", "wm_gamma_friction", "wm_T_c", "phase1_epochs", "phase2_epochs", "phase3_epochs",
     "encoder_scale", "dynamics_scale", "weight_decay", "seed",
 )  # fmt: skip
 ARCHITECTURE = tuple(
@@ -170,21 +185,26 @@ _DEFAULT: dict[str, Any] = {
     "latent_dim": 16,
     "num_charts": 8,
     "codes_per_chart": 32,
+    "action_history": 3,
     "wm_context": 2,
+    "wm_servo": 256,
     "wm_dt": 1.0,
     "wm_T_c": 0.0,
     "wm_alpha_potential": 0.0,
     "wm_learn_friction": True,
+    "solver": "boa",
     "wm_orthonormal": True,
     "wm_token_init": 0.5,
     "wm_output_init": 0.01,
     "wm_jump_offset": -3.0,
     "wm_gate_charts": False,
     "schedule": "cosine",
-    # Chosen on the validation episodes: with more epochs or less decay their error rises again.
-    "weight_decay": 5.0,
+    # Chosen on the validation episodes.
+    "lr_wm": 2e-3,
+    "weight_decay": 0.5,
     "phase1_epochs": 60,
-    "phase2_epochs": 12,
+    "phase2_epochs": 20,
+    "weights": our_weights(),
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "document": {},
@@ -193,6 +213,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     | {
         "hidden_dim": 64,
         "wm_d_model": 32,
+        "wm_servo": 32,
         "latent_dim": 8,
         "num_charts": 4,
         "codes_per_chart": 8,
@@ -245,9 +266,13 @@ def make_config(
 
 def changes(config: TrainConfig) -> dict[str, tuple[Any, Any]]:
     """What a configuration changes of the specification: setting -> (specified, here)."""
-    document = dataclasses.asdict(TrainConfig())
-    here = dataclasses.asdict(config)
+    document, here = (_flattened(c) for c in (TrainConfig(), config))
     return {k: (document[k], here[k]) for k in document if document[k] != here[k]}
+
+
+def _flattened(config: TrainConfig) -> dict[str, Any]:
+    settings = dataclasses.asdict(config)
+    return settings | {f"w_{name}": value for name, value in settings.pop("weights").items()}
 
 
 def to_json(config: TrainConfig) -> str:

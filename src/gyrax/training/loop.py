@@ -21,6 +21,7 @@ from gyrax.training.config import ARCHITECTURE, TrainConfig, flag_of, to_json
 from gyrax.training.log import RunLog, headline, make_progress
 from gyrax.training.parallel import is_writer, replicated, training_mesh
 from gyrax.training.phases import Data, Phase, make_phases
+from gyrax.training.regression import with_regressed_servo
 from gyrax.training.start import start_phase
 from gyrax.training.state import TrainState
 from gyrax.training.step import (
@@ -126,7 +127,9 @@ class Trainer:
         self.mesh = training_mesh(config.batch_size)
         self.split = split_episodes(frames.episodes, config.val_fraction)
         if resumed is None:
-            self.normaliser = Normaliser.fit(frames, self.split["train"])
+            self.normaliser = Normaliser.fit(
+                frames, self.split["train"], history=config.action_history
+            )
         else:
             self.normaliser = ckpt.stored_normaliser(resumed.arrays)
         self.x, self.actions = self.normaliser(frames)
@@ -159,6 +162,8 @@ class Trainer:
     def prepare(self, phase: Phase, system: System, samples: int | None = None) -> "Prepared":
         """Everything that a phase needs before its first step; an epoch of only `samples` if given."""
         data, held = self._data(phase, system)
+        if phase.windows:
+            system = with_regressed_servo(system, data)
         samples = samples or (len(data.index) if phase.windows else len(data.x))
         state, epoch, trainable = start_phase(
             self.config, phase, system, samples, seed=self.config.seed, mesh=self.mesh

@@ -13,6 +13,8 @@ from jaxtyping import Array, Float
 
 from gyrax.training.config import TrainConfig
 
+WARMUP = 0.05
+
 
 def make_optimiser(
     config: TrainConfig, rates: dict[str, float], labels: Any, params: Any, updates: int
@@ -20,8 +22,8 @@ def make_optimiser(
     """Clip the whole gradient, Adam, then each group's weight decay and learning rate.
 
     **Arguments:** `rates`, group -> learning rate; `labels`, the group of every leaf of the trained
-    `params`; `updates`, the length of a cosine schedule. What is returned works on the vector of
-    `jax.flatten_util.ravel_pytree(params)`.
+    `params`; `updates`, the length of a cosine schedule, warm-up included. What is returned works on
+    the vector of `jax.flatten_util.ravel_pytree(params)`.
     """
     groups, leaves = jax.tree.leaves(labels), jax.tree.leaves(params)
     decayed = [
@@ -30,7 +32,7 @@ def make_optimiser(
     ]
     sizes = [leaf.size for leaf in leaves]
     peaks = [rates[group] for group in groups]
-    shape = optax.cosine_decay_schedule(1.0, updates) if config.schedule == "cosine" else None
+    shape = _cosine(updates) if config.schedule == "cosine" else None
 
     def init(params: Array) -> optax.ScaleByScheduleState:
         del params
@@ -47,6 +49,12 @@ def make_optimiser(
         optax.scale_by_adam(),
         optax.GradientTransformation(init, update),  # pyright: ignore[reportArgumentType]
     )
+
+
+def _cosine(updates: int) -> optax.Schedule:
+    """From zero to one in the first `WARMUP` of all updates, then by half a cosine to zero."""
+    rising = max(1, round(WARMUP * updates))
+    return optax.warmup_cosine_decay_schedule(0.0, 1.0, rising, max(updates, rising + 1))
 
 
 def _spread(values: list[float], sizes: list[int]) -> Float[Array, "..."]:

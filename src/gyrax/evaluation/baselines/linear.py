@@ -6,7 +6,7 @@ import numpy as np
 from gyrax.evaluation.baselines.windows import WindowBatch
 from gyrax.geometry import distance, exp_map, log_map
 
-PENALTIES = tuple(10.0**k for k in range(-4, 4))
+PENALTIES = tuple(10.0**k for k in range(-8, 4))
 
 
 def persistence(batch: WindowBatch) -> np.ndarray:

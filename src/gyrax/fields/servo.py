@@ -1,0 +1,74 @@
+"""The servo force: towards the point at which regression and a network expect the next frame."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float
+
+from gyrax._types import Covector, Point, PRNGKey
+from gyrax.fields.linear import Frozen
+from gyrax.geometry import exp_map, flat, log_map, safe_norm, sharp
+
+SMALL = 0.01
+FARTHEST = 3.0
+"""Bound on √c‖log₀ z*‖, a distance of 6 from the origin: twice as far as the encoder's points."""
+
+
+class ServoForce(eqx.Module):
+    """r = (e^{γT} ♭log_z(z*)/T − p)/T, a covector: it leads from z to the goal z* within a frame.
+
+    Kicked by r, rubbed by e^{−γT} and drifted for T (the word "boa"), a state arrives at z*. The goal
+    is z* = exp₀(y + Tẏ + T²[(S + W) x + f(x)]) with y = log₀ z, x = (y, ẏ, a, 1), and ẏ the change of
+    y over the frame before, seen from the momentum. `start`, S, is the least-squares solution, which
+    is not trained, so that weight decay of the `change` W draws towards regression and not towards
+    no motion at all; f is a network of two hidden layers of
+    gated linear units.
+
+    Like the action, the force is held over a frame. Source: not in the specification; a position servo
+    is what moves the robot's joints.
+    """
+
+    start: Frozen
+    change: Float[Array, "D inputs"]
+    network: eqx.nn.Sequential
+    c: float = eqx.field(static=True)
+
+    @classmethod
+    def create(cls, dim: int, actions: int, width: int, *, c: float, key: PRNGKey) -> "ServoForce":
+        """A goal straight ahead, but for a small network of hidden width `width`."""
+        first, second, last = jr.split(key, 3)
+        inputs = 2 * dim + actions
+        gate = eqx.nn.Lambda(jax.nn.glu)
+        network = eqx.nn.Sequential(
+            [
+                eqx.nn.Linear(inputs, 2 * width, key=first),
+                gate,
+                eqx.nn.Linear(width, 2 * width, key=second),
+                gate,
+                jax.tree.map(lambda w: SMALL * w, eqx.nn.Linear(width, dim, key=last)),
+            ]
+        )
+        return cls(Frozen(jnp.zeros((dim, inputs + 1))), jnp.zeros((dim, inputs + 1)), network, c)
+
+    def goal(self, z: Point, p: Covector, action: Float[Array, " A"], time: float) -> Point:
+        """z*, expected a frame of length `time` after `z`."""
+        origin = jnp.zeros_like(z)
+        y = log_map(origin, z, self.c)
+        before = exp_map(z, -time * sharp(z, p, self.c), self.c)
+        rate = (y - log_map(origin, before, self.c)) / time
+        x = jnp.concatenate([y, rate, action])
+        matrix = self.start.value + self.change
+        acceleration = matrix[:, :-1] @ x + matrix[:, -1] + self.network(x)
+        ahead = y + time * (rate + time * acceleration)
+        length, limit = safe_norm(ahead), FARTHEST * self.c**-0.5
+        return exp_map(origin, ahead * limit / jnp.maximum(length, limit), self.c)
+
+    def __call__(
+        self, z: Point, p: Covector, action: Float[Array, " A"], *, friction: Any, time: float
+    ) -> Covector:
+        """The force for a frame that begins at (z, p) and lasts `time`, under friction γ."""
+        towards = flat(z, log_map(z, self.goal(z, p, action, time), self.c), self.c)
+        return (jnp.exp(friction * time) * towards / time - p) / time

@@ -1,0 +1,109 @@
+"""The servo force leads to its goal, and its goal is what regression says."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import gyrax
+from gyrax.dynamics import integrate
+from gyrax.fields import ServoForce
+from gyrax.geometry import distance, exp_map, flat, log_map
+from gyrax.training.build import build_world_model
+from gyrax.training.config import TrainConfig
+from gyrax.training.phases import Data
+from gyrax.training.regression import regress_servo
+
+pytestmark = pytest.mark.usefixtures("x64")
+DIM, ACTIONS = 4, 2
+
+
+def servo_at(c, key=0):
+    made = ServoForce.create(DIM, ACTIONS, 8, c=c, key=jr.key(key))
+    made = jax.tree.map(lambda x: x.astype(float) if isinstance(x, jax.Array) else x, made)
+    return dataclasses.replace(made, change=0.3 * jr.normal(jr.key(key + 1), made.change.shape))
+
+
+@pytest.mark.parametrize("c", [1.0, 0.4])
+@pytest.mark.parametrize("friction", [0.0, 0.7])
+def test_a_frame_of_kick_rub_and_drift_arrives_at_the_goal(c, friction):
+    servo, time = servo_at(c), 0.5
+    z, action = 0.2 * jr.normal(jr.key(3), (DIM,)), jr.normal(jr.key(4), (ACTIONS,))
+    p = flat(z, 0.3 * jr.normal(jr.key(5), (DIM,)), c)
+    force = servo(z, p, action, friction=friction, time=time)
+    terms = gyrax.langevin_terms(
+        lambda t, z, args: -force, friction=friction, temperature=0.0, path=None, c=c
+    )
+    end = integrate(terms, gyrax.solver_by_name("boa"), 0.0, time, 1, gyrax.PhaseState(z, p))
+    goal = servo.goal(z, p, action, time)
+    assert distance(z, goal, c) > 0.1
+    assert distance(end.z, goal, c) < 1e-10
+
+
+def test_untrained_the_goal_lies_straight_ahead_in_normal_coordinates():
+    servo = servo_at(1.0)
+    linear = servo.network.layers
+    still = jax.tree.map(jnp.zeros_like, linear[-1])
+    network = dataclasses.replace(servo.network, layers=(*linear[:-1], still))
+    servo = dataclasses.replace(servo, change=jnp.zeros_like(servo.change), network=network)
+    z, v = jnp.array([0.3, 0.1, -0.2, 0.0]), jnp.array([0.1, 0.0, 0.05, -0.02])
+    before, origin = exp_map(z, -v), jnp.zeros(DIM)
+    expected = exp_map(origin, 2 * log_map(origin, z) - log_map(origin, before))
+    np.testing.assert_allclose(
+        servo.goal(z, flat(z, v), jnp.zeros(ACTIONS), 1.0), expected, atol=1e-13
+    )
+
+
+def test_the_goal_stays_within_reach_of_float32():
+    servo = dataclasses.replace(servo_at(1.0), change=jnp.full((DIM, 2 * DIM + ACTIONS + 1), 1e6))
+    goal = servo.goal(jnp.full(DIM, 0.1), jnp.zeros(DIM), jnp.ones(ACTIONS), 1.0)
+    np.testing.assert_allclose(distance(jnp.zeros(DIM), goal), 6.0, rtol=1e-9)
+
+
+def recurrence(frames=40, episodes=6):
+    """Points whose y = log₀ z follow a stable second-order recurrence under random actions."""
+    rng = np.random.default_rng(0)
+    matrix = np.hstack([-0.3 * np.eye(DIM) + 0.05 * rng.normal(size=(DIM, DIM)),
+                        -0.5 * np.eye(DIM) + 0.05 * rng.normal(size=(DIM, DIM)),
+                        0.1 * rng.normal(size=(DIM, ACTIONS)), 0.02 * rng.normal(size=(DIM, 1))])  # fmt: skip
+    actions = rng.normal(size=(episodes, frames, ACTIONS))
+    y = np.zeros((episodes, frames, DIM))
+    y[:, :2] = 0.3 * rng.normal(size=(episodes, 2, DIM))
+    for t in range(1, frames - 1):
+        x = [y[:, t], y[:, t] - y[:, t - 1], actions[:, t], np.ones((episodes, 1))]
+        y[:, t + 1] = 2 * y[:, t] - y[:, t - 1] + np.concatenate(x, axis=1) @ matrix.T
+    return matrix, y, actions
+
+
+@pytest.mark.parametrize("context", [1, 2])
+def test_regression_finds_the_recurrence_and_a_rollout_follows_it(context):
+    matrix, y, actions = recurrence()
+    episodes, frames, _ = y.shape
+    z = jnp.asarray(exp_map(jnp.zeros_like(jnp.asarray(y)), jnp.asarray(y))).reshape(-1, DIM)
+    length = 10
+    index = np.concatenate(
+        [np.arange(e * frames, (e + 1) * frames - length)[:, None] + np.arange(length)
+         for e in range(episodes)]
+    )  # fmt: skip
+    mask = jnp.ones((len(index), length - context))
+    data = Data(jnp.zeros((len(z), 1)), jnp.asarray(actions.reshape(-1, ACTIONS)),
+                jnp.asarray(index), mask, (z, None, None))  # fmt: skip
+    config = TrainConfig(latent_dim=DIM, num_charts=2, wm_d_model=8, action_dim=ACTIONS, wm_dt=1.0,
+                         wm_servo=8, solver="boa", wm_context=2, wm_output_init=1e-9, wm_T_c=0.0,
+                         wm_alpha_potential=0.0, wm_gamma_risk=0.0, wm_use_jump=False)  # fmt: skip
+    model = build_world_model(config, 0.1 * jr.normal(jr.key(0), (2, DIM)), key=jr.key(1))
+    model = jax.tree.map(lambda x: x.astype(float) if isinstance(x, jax.Array) else x, model)
+    model = regress_servo(model, data, z)
+    np.testing.assert_allclose(model.servo.start.value, matrix, atol=1e-3)  # the penalty
+    quiet = dataclasses.replace(
+        model.servo.network,
+        layers=(*model.servo.network.layers[:-1],
+                jax.tree.map(jnp.zeros_like, model.servo.network.layers[-1])),
+    )  # fmt: skip
+    model = dataclasses.replace(model, servo=dataclasses.replace(model.servo, network=quiet))
+    i = index[3]
+    out = model.rollout(z[i[1]], data.actions[i[1:-1]], jnp.array([1.0, 0.0]), z_previous=z[i[0]])
+    assert float(distance(out.positions, z[i[2:]]).max()) < 5e-3
