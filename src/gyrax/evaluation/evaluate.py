@@ -13,6 +13,7 @@ from gyrax._errors import InputError
 from gyrax.data.frames import Frames
 from gyrax.dynamics import kinetic_energy
 from gyrax.evaluation.baselines import WindowBatch
+from gyrax.evaluation.calibration import calibrated
 from gyrax.evaluation.forecasters import LEARNED, MODEL, Trainer, rollouts
 from gyrax.evaluation.latents import Latents
 from gyrax.evaluation.scores import decode, score
@@ -88,7 +89,7 @@ def evaluate(
     latents = Latents.of(resumed, frames)
     config = latents.config
     if options.samples:
-        check_samples(options.samples, latents.system, str(resumed.path))
+        check_samples(options.samples)
     seeds = [config.seed + i for i in range(options.seeds)]
     modules = _modules(resumed, latents, options, seeds, console)
     console.print("measuring ...")
@@ -122,10 +123,11 @@ def evaluate(
     shown = lively_windows(chosen.batch)
     sampled = None
     if options.samples:
-        group = modules[MODEL]
+        group = _with_noise(modules[MODEL], seeds, latents, options.samples)
         sampled, report["uncertainty"] = _sampled(
             group, seeds, chosen.batch, options.samples, shown
         )
+        report["uncertainty"]["calibrated"] = group is not modules[MODEL]
     errors = scored.errors[MODEL].mean(0)
     return Evaluation(report, trajectory, chosen.batch, errors, latents, sampled, shown)
 
@@ -141,6 +143,24 @@ def _modules(
         trainer = Trainer(latents, resumed.path.parent, resumed.meta.phase, console)
         modules |= trainer.train(names, seeds)
     return modules
+
+
+def _with_noise(
+    systems: list[System], seeds: list[int], latents: Latents, samples: int
+) -> list[System]:
+    """The systems as they are if they were trained with noise, else calibrated on validation episodes."""
+    if systems[0].world_model.is_stochastic:
+        return systems
+    validation = latents.windows("val", latents.config.horizon)
+    if validation is None:
+        raise InputError(
+            f"{latents.frames.source}: no validation episode is as long as a window, so the noise of "
+            "--samples cannot be calibrated; leave it out, or use longer episodes."
+        )
+    return [
+        calibrated(system, validation.batch, samples, seed=seed)
+        for seed, system in zip(seeds, systems, strict=True)
+    ]
 
 
 def _sampled(

@@ -9,6 +9,7 @@ from gyrax.evaluation.evaluate import Evaluation
 from gyrax.evaluation.files import written_whole
 from gyrax.evaluation.report_plots import report_figures
 from gyrax.evaluation.scores import ORDER
+from gyrax.evaluation.tables import temperature_line
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2em auto; padding: 0 1em;
@@ -92,8 +93,7 @@ def _uncertainty(report: dict[str, Any]) -> list[str]:
         cells = zip(*(found["coverage"][f"{name}{e}"] for e in ("", "_low", "_high")), strict=True)
         texts = [f"{v:.2f} [{low:.2f}, {high:.2f}]" for v, low, high in cells]
         rows.append([f"coverage of {name} % balls", *texts])
-    temperature = ", ".join(f"{t:.4g}" for t in found["temperature"])
-    title = f"{found['samples']} samples a window, temperature {temperature}"
+    title = f"{found['samples']} samples a window, {temperature_line(report)}"
     return [
         f"<h2>Uncertainty: {title}</h2>",
         html_table(["frames ahead", *map(str, report["horizon"])], rows),

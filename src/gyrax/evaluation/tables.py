@@ -30,10 +30,18 @@ def _uncertainty_lines(report: dict[str, Any]) -> list[str]:
     found = report["uncertainty"]
     row = lambda values: "  ".join(f"{v:.3f}" for v in values)
     return [
+        temperature_line(report),
         f"energy score: {row(found['energy_score'])}",
         f"coverage of 50 % balls: {row(found['coverage']['50'])}",
         f"coverage of 90 % balls: {row(found['coverage']['90'])}",
     ]
+
+
+def temperature_line(report: dict[str, Any]) -> str:
+    """At which temperatures the samples were drawn, and where these are from."""
+    found = report["uncertainty"]
+    source = "calibrated on validation episodes" if found["calibrated"] else "as trained"
+    return f"temperature: {', '.join(f'{t:.4g}' for t in found['temperature'])} ({source})"
 
 
 def _table(block: dict[str, Any], split: str) -> Table:

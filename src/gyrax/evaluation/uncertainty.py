@@ -36,16 +36,11 @@ class Sampled:
     cloud: np.ndarray
 
 
-def check_samples(samples: int, system: System, where: str) -> None:
+def check_samples(samples: int) -> None:
     """Raise `InputError` where that many samples say nothing."""
     if samples < FEWEST:
         raise InputError(
             f"--samples is {samples}; give {FEWEST} or more, for fewer cannot span a 90 % ball."
-        )
-    if not system.world_model.is_stochastic:
-        raise InputError(
-            f"{where}: its temperature is 0, so that all samples are alike; train with --wm-T-c above "
-            "0, and --wm-learn-temperature --w-energy-score 1 to fit it, or leave --samples out."
         )
 
 

@@ -209,6 +209,11 @@ class WorldModel(eqx.Module):
         return jax.tree.map(lambda new, old: jnp.where(jumped, new, old), moved, y)
 
 
+def softplus_inverse(x: Float[Array, ""]) -> Float[Array, ""]:
+    """The parameter at which softplus is `x` > 0, for a learned friction or temperature to start from."""
+    return x + jnp.log(-jnp.expm1(-x))
+
+
 def noise_cells(solver: diffrax.AbstractSolver) -> int:
     """How many Brownian increments a step of `solver` reads: one for each O of a splitting word."""
     stages = getattr(solver, "stages", ())

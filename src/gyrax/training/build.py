@@ -25,7 +25,7 @@ from gyrax.fields import (
     ServoForce,
 )
 from gyrax.model.system import System
-from gyrax.model.world_model import WorldModel
+from gyrax.model.world_model import WorldModel, softplus_inverse
 from gyrax.training.config import TrainConfig
 
 
@@ -95,7 +95,9 @@ def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) 
         config.wm_use_boris,
         config.wm_use_jump,
         c,
-        _learned(config.wm_T_c) if config.wm_learn_temperature else None,
+        softplus_inverse(jnp.asarray(config.wm_T_c, float))
+        if config.wm_learn_temperature
+        else None,
         _servo(config, servo_key),
     )
     return eqx.tree_at(_outputs, model, replace_fn=lambda w: config.wm_output_init * w)
@@ -126,10 +128,5 @@ def _servo(config: TrainConfig, key: PRNGKey) -> ServoForce | None:
 
 def _friction(config: TrainConfig) -> jax.Array | Frozen:
     if config.wm_learn_friction:
-        return _learned(config.wm_gamma_friction)
+        return softplus_inverse(jnp.asarray(config.wm_gamma_friction, float))
     return Frozen(jnp.asarray(config.wm_gamma_friction, float))
-
-
-def _learned(start: float) -> jax.Array:
-    """The inverse of softplus, so that what is learned starts at the given value."""
-    return jnp.log(jnp.expm1(jnp.asarray(start, float)))

@@ -28,6 +28,11 @@ class WindowBatch:
     def __len__(self) -> int:
         return len(self.target)
 
+    def take(self, rows: np.ndarray) -> "WindowBatch":
+        """Some of the windows."""
+        per_window = ("context", "actions", "target", "weights", "episode")
+        return replace(self, **{name: getattr(self, name)[rows] for name in per_window})
+
     @property
     def horizon(self) -> int:
         """How many frames are predicted."""
