@@ -18,7 +18,7 @@ SHUFFLED = "shuffled_actions"
 ORDER = (
     MODEL, "flat_twin", "gru", "mlp", "ridge", "constant_velocity", "persistence", SHUFFLED,
 )  # fmt: skip
-DECODED_AT_ONCE = 8192
+DECODED_AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
