@@ -18,6 +18,7 @@ from gyrax.model.system import System
 from gyrax.training import checkpoint as ckpt
 from gyrax.training.build import build_system
 from gyrax.training.config import ARCHITECTURE, TrainConfig, flag_of, to_json
+from gyrax.training.device import release_programs
 from gyrax.training.log import RunLog, headline, make_progress
 from gyrax.training.parallel import is_writer, replicated, training_mesh
 from gyrax.training.phases import Data, Phase, make_phases
@@ -157,6 +158,8 @@ class Trainer:
         for number in planned:
             state, saved = self._run_phase(phases[number], system, log)
             system = state.system
+            del state
+            release_programs()
         return system, saved
 
     def prepare(self, phase: Phase, system: System, samples: int | None = None) -> "Prepared":
