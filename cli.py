@@ -301,7 +301,6 @@ def extract(
     )
 
 
-@app.command("bench")
 @one_line_errors
 def bench(
     what: Annotated[
@@ -318,11 +317,14 @@ def bench(
         Path | None, typer.Option(help="Folder of growth's figure. [default: outputs/bench]")
     ] = None,
     device: Device = "auto",
+    *,
+    settings: dict[str, Any],
 ) -> None:
     """Measure speed, compile time and memory beside yardsticks timed in the same run."""
     from gyrax.evaluation.bench.command import bench_run
 
     bench_run(
+        settings,
         what=what,
         preset=preset,
         rounds=rounds,
@@ -334,17 +336,21 @@ def bench(
     )
 
 
+app.command("bench")(with_settings(bench))
+
+
 @app.command("simulate-data")
 @one_line_errors
 def simulate_data(
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     episodes: Annotated[int, typer.Option(help="Number of episodes.")] = 100,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    cubes: Annotated[int, typer.Option(help="Cubes on the table, 1 to 4.")] = 1,
 ) -> None:
-    """Simulate the arm and the cube with MuJoCo and write a LeRobotDataset v3.0 folder."""
+    """Simulate the arm and its cubes with MuJoCo and write a LeRobotDataset v3.0 folder."""
     from gyrax.evaluation.runs import simulate_data_run
 
-    simulate_data_run(out, episodes=episodes, seed=seed, console=console)
+    simulate_data_run(out, episodes=episodes, seed=seed, cubes=cubes, console=console)
 
 
 if __name__ == "__main__":

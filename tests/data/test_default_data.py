@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from gyrax._errors import InputError
-from gyrax.data.arm import FEATURES, simulate_episodes, write_simulated
+from gyrax.data.arm import features, simulate_episodes, write_simulated
 from gyrax.data.arm.kinematics import JOINTS, LOWER, UPPER, reach, tip_position
 from gyrax.data.lerobot import DEFAULT_FOLDER, LeRobotFolder, open_folder
 
 STATE, ENVIRONMENT, ACTION = "observation.state", "observation.environment_state", "action"
 KEYS = (STATE, ENVIRONMENT, ACTION)
 WIDTHS = {STATE: 6, ENVIRONMENT: 20, ACTION: 6}
+FEATURES = features()
 VELOCITY, GRIPPER, CUBE = slice(0, 6), slice(6, 13), slice(13, 20)
 
 
@@ -150,6 +151,21 @@ class TestSimulation:
         columns, _ = next(simulate_episodes(1, 1))
         assert not np.allclose(columns[ACTION][:30], episodes[0][ACTION][:30], atol=1e-2)
 
+    def test_cubes_lie_apart_on_the_table_and_each_is_pushed(self):
+        """Columns for each cube, none inside another, and over some episodes all of them move."""
+        names = features(3)[ENVIRONMENT].names
+        assert names is not None and len(names) == 34 and names[-1] == "cube3_pose.qz"
+        pushed = np.zeros(3, bool)
+        for columns, _ in simulate_episodes(6, 4, cubes=3):
+            poses = columns[ENVIRONMENT][:, 13:].reshape(-1, 3, 7)
+            np.testing.assert_allclose(np.linalg.norm(poses[..., 3:], axis=-1), 1.0, atol=1e-5)
+            assert np.all(poses[0, :, 2] == pytest.approx(0.02, abs=2e-3))
+            for one, other in ((0, 1), (0, 2), (1, 2)):
+                gaps = np.linalg.norm(poses[:, one, :3] - poses[:, other, :3], axis=-1)
+                assert gaps[0] > 0.06 and gaps.min() > 0.037
+            pushed |= np.ptp(poses[..., :2], axis=0).max(axis=-1) > 0.02
+        assert pushed.all()
+
     def test_the_model_has_the_ranges_of_the_kinematics(self):
         mujoco: Any = pytest.importorskip("mujoco")
         file = DEFAULT_FOLDER.parent / "arm" / "arm.xml"
@@ -169,10 +185,15 @@ class TestSimulation:
             found = folder.read(episode.index, KEYS)
             assert all(np.array_equal(found[key], columns[key]) for key in KEYS)
 
-    @pytest.mark.parametrize(("episodes", "seed"), [(0, 0), (-1, 0), (1, -1)])
-    def test_numbers_that_make_no_sense(self, tmp_path: Path, episodes: int, seed: int):
-        with pytest.raises(InputError, match=f"episodes is {episodes} and seed is {seed}"):
-            write_simulated(tmp_path / "new", episodes=episodes, seed=seed)
+    @pytest.mark.parametrize(
+        ("episodes", "seed", "cubes"), [(0, 0, 1), (-1, 0, 1), (1, -1, 1), (1, 0, 0), (1, 0, 5)]
+    )
+    def test_numbers_that_make_no_sense(
+        self, tmp_path: Path, episodes: int, seed: int, cubes: int
+    ):
+        match = f"episodes is {episodes}, seed is {seed} and cubes is {cubes}"
+        with pytest.raises(InputError, match=match):
+            write_simulated(tmp_path / "new", episodes=episodes, seed=seed, cubes=cubes)
         assert list(tmp_path.iterdir()) == []
 
 

@@ -73,8 +73,10 @@ def test_terms_of_the_cost_grow_as_the_mathematics_says():
     assert slope("charts", "jump rotations: K² D³", 64, 128) == pytest.approx(2)
 
 
-def test_each_phase_is_compiled_once(tmp_path, tiny_folder, caplog):
-    """However many epochs, however short the last batch, and again once on resuming."""
+def test_each_phase_is_compiled_once(tmp_path, tiny_folder, caplog, monkeypatch):
+    """However many epochs, however short the last batch, and again once on resuming; not at all when
+    the same command is given again."""
+    monkeypatch.setenv("GYRAX_CACHE_DIR", str(tmp_path / "cache"))
     flags = [f"--{k.replace('_', '-')}={v}" for k, v in TINY.items()]
     run = [
         "train",
@@ -92,9 +94,10 @@ def test_each_phase_is_compiled_once(tmp_path, tiny_folder, caplog):
         caplog.clear()
         with jax.log_compiles(), caplog.at_level(logging.WARNING, logger="jax"):
             assert CliRunner().invoke(cli.app, command).exit_code == 0
-        return sum("Compiling jit(epoch)" in r.message for r in caplog.records)
+        return sum("Compiling jit(epoch_of_arrays)" in r.message for r in caplog.records)
 
     assert compiled(run) == 2
+    assert compiled([*run, "--overwrite"]) == 0
     assert compiled([*run, "--resume", str(tmp_path / "run"), "--phase2-epochs=3"]) == 1
 
 

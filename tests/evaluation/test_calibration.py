@@ -1,8 +1,9 @@
-"""The temperature that calibration finds is the one that data was made with."""
+"""Calibration finds the temperatures that data was made with."""
 
 from dataclasses import replace
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -10,41 +11,81 @@ import pytest
 
 from gyrax._errors import InputError
 from gyrax.evaluation.baselines import WindowBatch
-from gyrax.evaluation.calibration import at_temperature, calibrated
+from gyrax.evaluation.calibration import LEVEL, calibrated, coverage
+from gyrax.evaluation.latents import Selection
+from gyrax.evaluation.scores import decode
+from gyrax.evaluation.uncertainty import at_temperature
 from gyrax.fields import Frozen
 from gyrax.training.build import build_system
 from gyrax.training.config import make_config
 from tiny import TINY
 
-COUNT, TRUE = 200, 0.004
+COUNT, TRUE = 300, 0.05
+"""T = TRUE × the squared error of the last known frame's reconstruction."""
 
 
 @pytest.fixture(scope="module")
 def noisy():
-    """An untrained model, and windows that it made itself at the temperature `TRUE`."""
+    """An untrained model, and windows that it made itself, each at its own temperature."""
     config = make_config("default", TINY | dict(wm_use_boris=False, wm_use_jump=False, wm_servo=4))
     system = build_system(config, 8, key=jr.key(0))
-    keys = jr.split(jr.key(1), 3)
+    keys = jr.split(jr.key(1), 5)
     context = 0.2 * jr.normal(keys[0], (COUNT, 2, 3))
     weights = jnp.full((COUNT, 3), 1 / 3)
     actions = jr.normal(keys[1], (COUNT, config.horizon, config.action_width))
-    made = eqx.filter_jit(at_temperature(system, TRUE).rollout)(
-        context, weights, actions, jr.split(keys[2], COUNT)
-    )
-    arrays = (np.asarray(a) for a in (context, actions, made.positions))
-    batch = WindowBatch(*arrays, config.curvature, np.asarray(weights), np.arange(COUNT) // 50)
-    return system, batch
+    off = jnp.exp(jr.normal(keys[3], (COUNT, 1)) - 1.5)
+    seen = decode(system, np.asarray(context[:, -1])) + off * jr.normal(keys[4], (COUNT, 8))
+    heat = TRUE * np.mean((decode(system, np.asarray(context[:, -1])) - seen) ** 2, axis=-1)
+
+    @eqx.filter_jit
+    def make(context, weights, actions, keys, heat):
+        one = lambda window, T: at_temperature(system, T).rollout(*(a[None] for a in window))
+        windows = (context, weights, actions, keys)
+        return jax.vmap(one)(windows, heat).positions[:, 0]
+
+    made = make(context, weights, actions, jr.split(keys[2], COUNT), jnp.asarray(heat))
+    arrays = (np.asarray(a) for a in (context, actions, made))
+    episode = np.arange(COUNT) // 50
+    batch = WindowBatch(*arrays, config.curvature, np.asarray(weights), episode)
+    truth = np.zeros((COUNT, config.horizon, 8))
+    chart = np.zeros((COUNT, config.horizon), int)
+    return system, Selection(batch, np.asarray(seen), truth, chart, ()), np.asarray(heat)
 
 
-def test_finds_the_temperature(noisy):
-    system, batch = noisy
-    found = calibrated(system, batch, 20, seed=3).world_model.noise_temperature
-    assert TRUE / 1.3 < float(found) < TRUE * 1.3
+def test_finds_the_factor(noisy):
+    system, windows, _ = noisy
+    found = calibrated(system, windows, 20, seed=3)
+    assert TRUE / 1.3 < found < TRUE * 1.3
     assert system.world_model.noise_temperature == 0.0
 
 
+def test_windows_are_covered_alike_where_frames_are_known_well_and_badly(noisy):
+    """At their own temperatures; at one for all, those known badly are covered less."""
+    system, windows, heat = noisy
+    hot = heat > np.median(heat)
+    share = lambda rows, T: coverage(system, windows.take(rows), T[rows], 20, 3)
+    own = [share(np.flatnonzero(side), heat) for side in (hot, ~hot)]
+    assert own == pytest.approx([LEVEL, LEVEL], abs=0.04)
+    same = np.full(COUNT, calibrated_alike(system, windows))
+    assert share(np.flatnonzero(~hot), same) > 0.95 > LEVEL > share(np.flatnonzero(hot), same)
+
+
+def calibrated_alike(system, windows):
+    """The one temperature at which 90 % balls hold 90 % of all windows, by trial."""
+    trials = np.geomspace(1e-4, 1e-1, 7)
+    reached = [coverage(system, windows, np.full(COUNT, T), 20, 3) for T in trials]
+    return float(np.interp(LEVEL, reached, trials))
+
+
 def test_without_friction_no_temperature_helps(noisy):
-    system, batch = noisy
+    system, windows, _ = noisy
     still = replace(system.world_model, friction_parameter=Frozen(jnp.zeros(())))
     with pytest.raises(InputError, match="friction is 0"):
-        calibrated(replace(system, world_model=still), batch, 20, seed=3)
+        calibrated(replace(system, world_model=still), windows, 20, seed=3)
+
+
+def test_frames_that_are_known_exactly_have_no_noise_to_scale(noisy):
+    system, windows, _ = noisy
+    exact = replace(windows, seen=decode(system, windows.batch.context[:, -1]))
+    with pytest.raises(InputError, match="leave --samples out"):
+        calibrated(system, exact, 20, seed=3)

@@ -13,9 +13,9 @@ from gyrax._errors import InputError
 from gyrax.data.frames import Frames
 from gyrax.dynamics import kinetic_energy
 from gyrax.evaluation.baselines import WindowBatch
-from gyrax.evaluation.calibration import calibrated
+from gyrax.evaluation.calibration import calibrated, unexplained
 from gyrax.evaluation.forecasters import LEARNED, MODEL, Trainer, rollouts
-from gyrax.evaluation.latents import Latents
+from gyrax.evaluation.latents import Latents, Selection
 from gyrax.evaluation.scores import decode, score
 from gyrax.evaluation.statistics import Bootstrap
 from gyrax.evaluation.uncertainty import (
@@ -123,11 +123,9 @@ def evaluate(
     shown = lively_windows(chosen.batch)
     sampled = None
     if options.samples:
-        group = _with_noise(modules[MODEL], seeds, latents, options.samples)
         sampled, report["uncertainty"] = _sampled(
-            group, seeds, chosen.batch, options.samples, shown
+            modules[MODEL], seeds, latents, chosen, options.samples, shown
         )
-        report["uncertainty"]["calibrated"] = group is not modules[MODEL]
     errors = scored.errors[MODEL].mean(0)
     return Evaluation(report, trajectory, chosen.batch, errors, latents, sampled, shown)
 
@@ -145,12 +143,13 @@ def _modules(
     return modules
 
 
-def _with_noise(
-    systems: list[System], seeds: list[int], latents: Latents, samples: int
-) -> list[System]:
-    """The systems as they are if they were trained with noise, else calibrated on validation episodes."""
+def _temperatures(
+    systems: list[System], seeds: list[int], latents: Latents, chosen: Selection, samples: int
+) -> list[np.ndarray | None]:
+    """For each system the temperature of every window, calibrated on validation episodes, or None where
+    it was trained with noise."""
     if systems[0].world_model.is_stochastic:
-        return systems
+        return [None] * len(systems)
     validation = latents.windows("val", latents.config.horizon)
     if validation is None:
         raise InputError(
@@ -158,21 +157,32 @@ def _with_noise(
             "--samples cannot be calibrated; leave it out, or use longer episodes."
         )
     return [
-        calibrated(system, validation.batch, samples, seed=seed)
+        calibrated(system, validation, samples, seed=seed) * unexplained(system, chosen)
         for seed, system in zip(seeds, systems, strict=True)
     ]
 
 
 def _sampled(
-    systems: list[System], seeds: list[int], batch: WindowBatch, samples: int, shown: np.ndarray
+    systems: list[System],
+    seeds: list[int],
+    latents: Latents,
+    chosen: Selection,
+    samples: int,
+    shown: np.ndarray,
 ) -> tuple[Sampled, dict[str, Any]]:
     """The first system's samples, and the scores of all systems' together."""
+    heats = _temperatures(systems, seeds, latents, chosen, samples)
+    batch = chosen.batch
     drawn = [
-        sample_forecasts(system, batch, samples, seed=seed, shown=shown)
-        for seed, system in zip(seeds, systems, strict=True)
+        sample_forecasts(system, batch, samples, seed=seed, shown=shown, temperature=heat)
+        for seed, system, heat in zip(seeds, systems, heats, strict=True)
     ]
-    temperature = [float(system.world_model.noise_temperature) for system in systems]
-    return drawn[0], uncertainty_report(drawn, Bootstrap(batch.episode), samples, temperature)
+    typical = [
+        float(system.world_model.noise_temperature if heat is None else np.median(heat))
+        for system, heat in zip(systems, heats, strict=True)
+    ]
+    report = uncertainty_report(drawn, Bootstrap(batch.episode), samples, typical)
+    return drawn[0], report | {"calibrated": heats[0] is not None}
 
 
 def _long_report(

@@ -21,13 +21,20 @@ ENCODER = (".system.encoder", ".system.world_model.jump_operator", "normaliser")
 
 @dataclass(frozen=True)
 class Selection:
-    """Windows of one split: the `batch`, what the data has at their targets (`truth`, features
-    `(M, H, F)`; `chart`, `(M, H)`), and the episodes that are `short`, for which there is none."""
+    """Windows of one split: the `batch`; the features of the last known frame, `seen`, `(M, F)`; what
+    the data has at the targets (`truth`, features `(M, H, F)`; `chart`, `(M, H)`); and the episodes that
+    are `short`, for which there is no window."""
 
     batch: WindowBatch
+    seen: np.ndarray
     truth: np.ndarray
     chart: np.ndarray
     short: tuple[int, ...]
+
+    def take(self, rows: np.ndarray) -> "Selection":
+        """Some of the windows."""
+        columns = {name: getattr(self, name)[rows] for name in ("seen", "truth", "chart")}
+        return replace(self, batch=self.batch.take(rows), **columns)
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,8 @@ class Latents:
             windows.episode,
         )
         short = tuple(int(e) for e in episodes[~fits])
-        return Selection(batch, self.x[index[:, context:]], self.chart[index[:, context:]], short)
+        known, ahead = index[:, context - 1], index[:, context:]
+        return Selection(batch, self.x[known], self.x[ahead], self.chart[ahead], short)
 
     def training_data(self) -> Data:
         """The training windows of phase 2, padded at the ends of episodes, on the device."""

@@ -25,6 +25,7 @@ from gyrax.training.loop import (
     plan_phases,
 )
 from gyrax.training.parallel import is_writer, join_processes, wait_for_all
+from gyrax.training.programs import Programs
 
 DEFAULT_RUN = Path("outputs/vla/joint")
 FIGURE = "figure.png"
@@ -65,7 +66,7 @@ def train_run(
     check_run_folder(run, resumed, overwrite)
     planned = plan_phases(phase, config, resumed)
     frames = load_frames(data or DEFAULT_FOLDER)
-    trainer = Trainer(config, frames, run, console, resumed)
+    trainer = Trainer(config, frames, run, console, resumed, Programs.of_user())
 
     console.print(
         f"data: {frames.source} ({frames.episodes} episodes, {len(frames.actions)} frames)"
@@ -181,16 +182,22 @@ def evaluate_run(
     return evaluation.report
 
 
-def simulate_data_run(out: Path, *, episodes: int, seed: int, console: Console) -> None:
-    """Simulate episodes of arm and cube into a LeRobotDataset v3.0 folder, with a progress bar."""
-    from gyrax.data.arm import write_simulated
+def simulate_data_run(out: Path, *, episodes: int, seed: int, cubes: int, console: Console) -> None:
+    """Simulate episodes of arm and cubes into a LeRobotDataset v3.0 folder, with a progress bar."""
+    from gyrax.data.arm import MOST_CUBES, write_simulated
 
+    if not 1 <= cubes <= MOST_CUBES:
+        raise InputError(f"--cubes is {cubes}; give 1 to {MOST_CUBES}.")
     for flag, value, low in (("--episodes", episodes, 1), ("--seed", seed, 0)):
         if value < low:
             raise InputError(f"{flag} is {value}; give {low} or more.")
     with make_progress(console) as progress:
         task = progress.add_task("simulating", total=episodes, note="episodes")
         write_simulated(
-            out, episodes=episodes, seed=seed, progress=lambda n: progress.update(task, completed=n)
+            out,
+            episodes=episodes,
+            seed=seed,
+            cubes=cubes,
+            progress=lambda n: progress.update(task, completed=n),
         )
     console.print(f"data folder: {out}", soft_wrap=True, highlight=False)

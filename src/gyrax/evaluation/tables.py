@@ -38,10 +38,15 @@ def _uncertainty_lines(report: dict[str, Any]) -> list[str]:
 
 
 def temperature_line(report: dict[str, Any]) -> str:
-    """At which temperatures the samples were drawn, and where these are from."""
+    """At which temperature each seed's samples were drawn, and where it is from."""
     found = report["uncertainty"]
-    source = "calibrated on validation episodes" if found["calibrated"] else "as trained"
-    return f"temperature: {', '.join(f'{t:.4g}' for t in found['temperature'])} ({source})"
+    drawn = ", ".join(f"{t:.4g}" for t in found["temperature"])
+    if not found["calibrated"]:
+        return f"temperature: {drawn} (as trained)"
+    return (
+        f"temperature: {drawn} in the median window; in proportion to how far the last known frame is "
+        "from its reconstruction, calibrated on validation episodes"
+    )
 
 
 def _table(block: dict[str, Any], split: str) -> Table:

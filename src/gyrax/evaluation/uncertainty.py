@@ -1,6 +1,6 @@
 """Forecasts as distributions: sampled rollouts, their energy score, and how often balls hold the truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
@@ -17,6 +17,7 @@ from gyrax.evaluation.statistics import Bootstrap
 from gyrax.geometry import distance, frechet_mean
 from gyrax.losses.dynamics import energy_scores
 from gyrax.model.system import System
+from gyrax.model.world_model import softplus_inverse
 
 FEWEST = 10
 LEVELS = tuple(round(0.1 * k, 1) for k in range(1, 10))
@@ -68,16 +69,30 @@ def covered(rank: np.ndarray, level: float, samples: int) -> np.ndarray:
     return np.clip((level - rank) * (samples + 1), 0.0, 1.0)
 
 
+def at_temperature(system: System, temperature: Float[Array, ""]) -> System:
+    """`system` with its noise at a temperature T > 0."""
+    model = replace(system.world_model, temperature_parameter=softplus_inverse(temperature))
+    return eqx.tree_at(lambda s: s.world_model, system, model)
+
+
 @eqx.filter_jit
 def _sample(
-    system: System, samples: int, context: Array, weights: Array, actions: Array, keys: Array
+    system: System,
+    samples: int,
+    context: Array,
+    weights: Array,
+    actions: Array,
+    keys: Array,
+    temperature: Array | None,
 ) -> Array:
-    def one(context: Array, weights: Array, actions: Array, key: Array) -> Array:
+    def one(context: Array, weights: Array, actions: Array, key: Array, heat: Any) -> Array:
+        own = system if heat is None else at_temperature(system, heat)
         repeat = lambda a: jnp.broadcast_to(a, (samples, *a.shape))
         keys = jr.split(key, samples)
-        return system.rollout(repeat(context), repeat(weights), repeat(actions), keys).positions
+        return own.rollout(repeat(context), repeat(weights), repeat(actions), keys).positions
 
-    return jax.vmap(one)(context, weights, actions, keys)
+    in_axes = (0, 0, 0, 0, None if temperature is None else 0)
+    return jax.vmap(one, in_axes)(context, weights, actions, keys, temperature)
 
 
 @eqx.filter_jit
@@ -87,9 +102,18 @@ def _score(samples: Array, target: Array, c: float) -> tuple[Array, Array]:
 
 
 def sample_forecasts(
-    system: System, batch: WindowBatch, samples: int, *, seed: int, shown: np.ndarray
+    system: System,
+    batch: WindowBatch,
+    samples: int,
+    *,
+    seed: int,
+    shown: np.ndarray,
+    temperature: np.ndarray | None = None,
 ) -> Sampled:
-    """Roll out every window `samples` times and score the samples; keep those of windows `shown`."""
+    """Roll out every window `samples` times and score the samples; keep those of windows `shown`.
+
+    `temperature`, shape `(M,)`, one for each window, stands in for the model's own.
+    """
     c = batch.c
     rows = max(1, ROWS // samples)
     keys = np.asarray(jr.key_data(jr.split(jr.key(seed), len(batch))))
@@ -98,16 +122,20 @@ def sample_forecasts(
     clouds: list[np.ndarray] = []
     seen = 0
 
-    def block(context: Any, weights: Any, actions: Any, target: Any, raw: Any) -> tuple:
+    heat = () if temperature is None else (np.asarray(temperature, batch.target.dtype),)
+
+    def block(
+        context: Any, weights: Any, actions: Any, target: Any, raw: Any, heat: Any = None
+    ) -> tuple:
         nonlocal seen
-        drawn = _sample(system, samples, context, weights, actions, jr.wrap_key_data(raw))
+        drawn = _sample(system, samples, context, weights, actions, jr.wrap_key_data(raw), heat)
         kept = np.flatnonzero(wanted[seen : seen + len(context)])
         clouds.append(np.asarray(drawn)[kept])
         seen += len(context)
         return _score(drawn, target, c)
 
     energy, rank = in_blocks(
-        block, batch.context, batch.weights, batch.actions, batch.target, keys, size=rows
+        block, batch.context, batch.weights, batch.actions, batch.target, keys, *heat, size=rows
     )
     return Sampled(energy, rank, np.concatenate(clouds))
 

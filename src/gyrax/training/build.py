@@ -53,12 +53,12 @@ def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) 
             config.action_width, width, scale=config.wm_token_init, key=next(keys)
         )
 
-    def charts() -> ChartTokenizer:
+    def charts(gated: bool = config.wm_gate_charts) -> ChartTokenizer:
         return ChartTokenizer.create(
             centers,
             width,
             scale=config.wm_token_init,
-            gated=config.wm_gate_charts,
+            gated=gated,
             c=c,
             key=next(keys),
         )
@@ -81,8 +81,9 @@ def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) 
         ),
         CovariantCurl.create(actions(), dim, width, c=c, key=next(keys)),
         CovariantChartTarget.create(centers, actions(), c=c, key=next(keys)),
+        # A rate that cannot tell which chart the agent is in cannot tell whether it is leaving it.
         CovariantJumpRate.create(
-            charts(), dim, width, offset=config.wm_jump_offset, c=c, key=next(keys)
+            charts(gated=True), dim, width, offset=config.wm_jump_offset, c=c, key=next(keys)
         ),
         CovariantMomentumInit.create(dim, orthonormal=orthonormal, c=c, key=next(keys)),
         FactorizedJumpOperator.create(centers, c=c, key=next(keys)),

@@ -44,7 +44,7 @@ def prepare_device(device: str) -> str:
     """
     use_lean_compiler()
     jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
     elif device == "cuda":

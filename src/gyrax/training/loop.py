@@ -22,6 +22,7 @@ from gyrax.training.device import release_programs
 from gyrax.training.log import RunLog, headline, make_progress
 from gyrax.training.parallel import is_writer, replicated, training_mesh
 from gyrax.training.phases import Data, Phase, make_phases
+from gyrax.training.programs import Programs
 from gyrax.training.regression import with_regressed_servo
 from gyrax.training.start import start_phase
 from gyrax.training.state import TrainState
@@ -114,6 +115,7 @@ class Trainer:
         run: Path,
         console: Console,
         resumed: Resumed | None = None,
+        programs: Programs | None = None,
     ):
         if frames.actions.shape[1] != config.action_dim:
             raise InputError(
@@ -125,6 +127,7 @@ class Trainer:
         self.run = run
         self.console = console
         self.resumed = resumed
+        self.programs = programs or Programs()
         self.mesh = training_mesh(config.batch_size)
         self.split = split_episodes(frames.episodes, config.val_fraction)
         if resumed is None:
@@ -187,7 +190,7 @@ class Trainer:
                 title, total=phase.epochs, completed=int(state.epoch), note="compiling"
             )
             began = time.perf_counter()
-            compiled = epoch.lower(data, state).compile()
+            compiled = self.programs.compiled(epoch, data, state, self.config, phase, self.console)
             seconds = time.perf_counter() - began
             self.console.print(f"{title}: compiled in {seconds:.1f} s", highlight=False)
             progress.update(task, note="first epoch")

@@ -26,7 +26,7 @@ from gyrax.evaluation.bench.training import (
     count_step,
     make_bench,
 )
-from gyrax.training.config import check_choice, make_config
+from gyrax.training.config import check_choice, flag_of, make_config
 from gyrax.training.device import prepare_device
 from gyrax.training.log import make_progress
 
@@ -38,6 +38,7 @@ RATIOS = (
 
 
 def bench_run(
+    settings: dict[str, Any],
     *,
     what: str,
     preset: str,
@@ -56,14 +57,19 @@ def bench_run(
         raise InputError(f"--what is {what!r}; give one of {', '.join(KINDS)}.")
     if rounds < 1:
         raise InputError(f"--rounds is {rounds}; give 1 or more.")
+    if settings and what == "growth":
+        raise InputError(
+            f"--what growth varies sizes of its own; leave {flag_of(next(iter(settings)))} out."
+        )
     if out is not None and what != "growth":
         raise InputError("--out is for the figure of --what growth; leave it out.")
     check_choice("device", device)
     yardsticks = _load_yardsticks(root)
     quiet = Console(stderr=True)
-    config = make_config(preset, {})
+    config = make_config(preset, settings)
     platform = prepare_device(device)
-    report: dict[str, Any] = {"preset": preset, "platform": platform, "ratios": RATIOS}
+    report: dict[str, Any] = {"preset": preset, "settings": settings, "platform": platform}
+    report["ratios"] = RATIOS
     with make_progress(quiet) as progress:
         task = progress.add_task(
             f"bench, preset {preset}", total=None, note="measuring the machine"
@@ -158,8 +164,9 @@ def _peak_mib(process: int) -> float:
 def tables(report: dict[str, Any]) -> list[Table]:
     """The report for a person."""
     machine = report["machine"]
+    changed = "".join(f", {k} {v}" for k, v in report["settings"].items())
     head = (
-        f"{report['preset']} preset on {machine['device']}, {machine['cores']} cores; measured peak "
+        f"{report['preset']} preset{changed} on {machine['device']}, {machine['cores']} cores; measured peak "
         f"{machine['gflops']:.0f} GFLOP/s, {machine['gbytes']:.1f} GB/s"
     )
     rows = {f"{name} step": entry for name, entry in report.get("train_step", {}).items()}
