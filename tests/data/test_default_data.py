@@ -188,9 +188,7 @@ class TestSimulation:
     @pytest.mark.parametrize(
         ("episodes", "seed", "cubes"), [(0, 0, 1), (-1, 0, 1), (1, -1, 1), (1, 0, 0), (1, 0, 5)]
     )
-    def test_numbers_that_make_no_sense(
-        self, tmp_path: Path, episodes: int, seed: int, cubes: int
-    ):
+    def test_numbers_that_make_no_sense(self, tmp_path: Path, episodes: int, seed: int, cubes: int):
         match = f"episodes is {episodes}, seed is {seed} and cubes is {cubes}"
         with pytest.raises(InputError, match=match):
             write_simulated(tmp_path / "new", episodes=episodes, seed=seed, cubes=cubes)

@@ -1,6 +1,7 @@
 """Epochs kept between runs: found again without tracing, and never where anything differs."""
 
 from dataclasses import replace
+from io import StringIO
 
 import jax
 import jax.random as jr
@@ -31,7 +32,7 @@ class Setup:
         self.phase = make_phases(self.config)[1]
         self.trainer = Trainer(self.config, frames, folder / "run", Console(quiet=True))
         self.programs = Programs(folder / "epochs")
-        self.lines = Console(quiet=False, record=True, file=open(folder / "lines", "w"))
+        self.lines = Console(record=True, file=StringIO())
 
     def start(self):
         system = build_system(self.config, self.trainer.x.shape[1], key=jr.key(0))
