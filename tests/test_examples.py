@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-NAMES = ["boris_gyration", "geodesics", "jump_process", "langevin_on_the_ball", "swap_solvers"]
+NAMES = ["boris_gyration", "geodesics", "jump_process", "langevin_on_the_ball", "swap_solvers",
+         "tree_world"]  # fmt: skip
 
 # What each prints about itself: the claim that its figure makes.
 CLAIMS = {
@@ -16,6 +17,7 @@ CLAIMS = {
     "jump_process": "mean time between jumps 0.25",
     "langevin_on_the_ball": "exact 0.6612",
     "swap_solvers": "noise 0  bab",
+    "tree_world": "121 vertices, largest distance 8",
 }
 
 

@@ -111,3 +111,13 @@ def test_gradient_force_is_the_gradient_of_phi(x64):
     np.testing.assert_allclose(force, differences, rtol=1e-6, atol=1e-9)
     direct = world_model().potential(z, w)[0]
     assert jnp.abs(direct - force).max() > 1e-3
+
+
+def test_the_jump_rate_has_tokens_of_its_own_scale():
+    """Only its chart tokens grow with `wm_jump_token_init`: nothing else of the model does."""
+    one, two = (world_model(wm_jump_token_init=scale) for scale in (1.0, 2.0))
+    np.testing.assert_allclose(two.jump_rate.charts.embedding, 2 * one.jump_rate.charts.embedding)
+    one, two = (
+        eqx.tree_at(lambda m: m.jump_rate.charts.embedding, m, jnp.zeros(0)) for m in (one, two)
+    )
+    assert eqx.tree_equal(one, two)

@@ -203,6 +203,18 @@ def lively_windows(batch: WindowBatch, count: int = 8) -> np.ndarray:
     return np.unique(lively[np.linspace(0, len(lively) - 1, count).astype(int)])
 
 
+def _rate_ratio(rates: np.ndarray, chart: np.ndarray) -> dict[str, float]:
+    """The mean jump rate where the data's chart changes, over that elsewhere, from the second frame on;
+    nothing where charts never, or always, change. Both arguments are of shape `(M, H)`."""
+    changed = chart[:, 1:] != chart[:, :-1]
+    if changed.all() or not changed.any():
+        return {}
+    later = rates[:, 1:]
+    return {
+        "jump_rate_at_chart_changes_ratio": float(later[changed].mean() / later[~changed].mean())
+    }
+
+
 def _diagnostics(
     system: System, trajectory: Trajectory, chart: np.ndarray, x: np.ndarray, z: np.ndarray
 ) -> dict[str, float]:
@@ -217,10 +229,12 @@ def _diagnostics(
     pairs = set(zip(np.asarray(encoding.chart).tolist(), used[:, 0].tolist(), strict=True))
     charts, codes, _ = system.encoder.codebook.code.shape
     radius = c**0.5 * np.asarray(safe_norm(jnp.asarray(z)))
+    rates = np.asarray(trajectory.jump_rates)
     return {
         "chart_accuracy": float((trajectory.chart_logits.argmax(-1) == chart).mean()),
         "energy_drift": float(np.abs(energy - energy[:, :1]).max(axis=1).mean()),
-        "jump_rate": float(np.asarray(trajectory.jump_rates).mean()),
+        "jump_rate": float(rates.mean()),
+        **_rate_ratio(rates, chart),
         "jumps_per_frame": float(np.asarray(trajectory.jump_mask).mean()),
         "codebook_use": len(pairs) / (charts * codes),
         "charts_used": float(len({chart for chart, _ in pairs})) / charts,

@@ -1,5 +1,6 @@
 """The servo force: towards the point at which regression and a network expect the next frame."""
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from gyrax._types import Covector, Point, PRNGKey
+from gyrax.fields.dropout import keep_mask
 from gyrax.fields.linear import Frozen
 from gyrax.geometry import exp_map, flat, log_map, safe_norm, sharp
 
@@ -24,8 +26,8 @@ class ServoForce(eqx.Module):
     is z* = exp₀(y + Tẏ + T²[(S + W) x + f(x)]) with y = log₀ z, x = (y, ẏ, a, 1), and ẏ the change of
     y over the frame before, seen from the momentum. `start`, S, is the least-squares solution, which
     is not trained, so that weight decay of the `change` W draws towards regression and not towards
-    no motion at all; f is a network of two hidden layers of
-    gated linear units.
+    no motion at all; f is a network of two hidden layers of gated linear units, of which training
+    leaves out the share `dropout` at a time, see [`ServoForce.thinned`][].
 
     Like the action, the force is held over a frame. Source: not in the specification; a position servo
     is what moves the robot's joints.
@@ -33,25 +35,41 @@ class ServoForce(eqx.Module):
 
     start: Frozen
     change: Float[Array, "D inputs"]
-    network: eqx.nn.Sequential
+    layers: tuple[eqx.nn.Linear, eqx.nn.Linear, eqx.nn.Linear]
     c: float = eqx.field(static=True)
+    dropout: float = eqx.field(static=True, default=0.0)
+    masks: tuple[Float[Array, " width"], Float[Array, " width"]] | None = None
 
     @classmethod
-    def create(cls, dim: int, actions: int, width: int, *, c: float, key: PRNGKey) -> "ServoForce":
+    def create(
+        cls, dim: int, actions: int, width: int, *, c: float, key: PRNGKey, dropout: float = 0.0
+    ) -> "ServoForce":
         """A goal straight ahead, but for a small network of hidden width `width`."""
         first, second, last = jr.split(key, 3)
         inputs = 2 * dim + actions
-        gate = eqx.nn.Lambda(jax.nn.glu)
-        network = eqx.nn.Sequential(
-            [
-                eqx.nn.Linear(inputs, 2 * width, key=first),
-                gate,
-                eqx.nn.Linear(width, 2 * width, key=second),
-                gate,
-                jax.tree.map(lambda w: SMALL * w, eqx.nn.Linear(width, dim, key=last)),
-            ]
+        layers = (
+            eqx.nn.Linear(inputs, 2 * width, key=first),
+            eqx.nn.Linear(width, 2 * width, key=second),
+            jax.tree.map(lambda w: SMALL * w, eqx.nn.Linear(width, dim, key=last)),
         )
-        return cls(Frozen(jnp.zeros((dim, inputs + 1))), jnp.zeros((dim, inputs + 1)), network, c)
+        none = jnp.zeros((dim, inputs + 1))
+        return cls(Frozen(none), none, layers, c, dropout)
+
+    def thinned(self, key: PRNGKey) -> "ServoForce":
+        """This force without the share `dropout` of its hidden units, drawn by `key`."""
+        if self.dropout == 0:
+            return self
+        width = self.layers[-1].in_features
+        assert isinstance(width, int)
+        first, second = (keep_mask(k, width, self.dropout) for k in jr.split(key))
+        return replace(self, masks=(first, second))
+
+    def correction(self, x: Float[Array, " inputs"]) -> Float[Array, " D"]:
+        """f(x)."""
+        *hidden, last = self.layers
+        for layer, mask in zip(hidden, self.masks or (1.0, 1.0), strict=True):
+            x = mask * jax.nn.glu(layer(x))
+        return last(x)
 
     def goal(self, z: Point, p: Covector, action: Float[Array, " A"], time: float) -> Point:
         """z*, expected a frame of length `time` after `z`."""
@@ -61,7 +79,7 @@ class ServoForce(eqx.Module):
         rate = (y - log_map(origin, before, self.c)) / time
         x = jnp.concatenate([y, rate, action])
         matrix = self.start.value + self.change
-        acceleration = matrix[:, :-1] @ x + matrix[:, -1] + self.network(x)
+        acceleration = matrix[:, :-1] @ x + matrix[:, -1] + self.correction(x)
         ahead = y + time * (rate + time * acceleration)
         length, limit = safe_norm(ahead), FARTHEST * self.c**-0.5
         return exp_map(origin, ahead * limit / jnp.maximum(length, limit), self.c)

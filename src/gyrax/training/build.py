@@ -53,11 +53,13 @@ def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) 
             config.action_width, width, scale=config.wm_token_init, key=next(keys)
         )
 
-    def charts(gated: bool = config.wm_gate_charts) -> ChartTokenizer:
+    def charts(
+        gated: bool = config.wm_gate_charts, scale: float = config.wm_token_init
+    ) -> ChartTokenizer:
         return ChartTokenizer.create(
             centers,
             width,
-            scale=config.wm_token_init,
+            scale=scale,
             gated=gated,
             c=c,
             key=next(keys),
@@ -83,7 +85,12 @@ def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) 
         CovariantChartTarget.create(centers, actions(), c=c, key=next(keys)),
         # A rate that cannot tell which chart the agent is in cannot tell whether it is leaving it.
         CovariantJumpRate.create(
-            charts(gated=True), dim, width, offset=config.wm_jump_offset, c=c, key=next(keys)
+            charts(gated=True, scale=config.wm_jump_token_init),
+            dim,
+            width,
+            offset=config.wm_jump_offset,
+            c=c,
+            key=next(keys),
         ),
         CovariantMomentumInit.create(dim, orthonormal=orthonormal, c=c, key=next(keys)),
         FactorizedJumpOperator.create(centers, c=c, key=next(keys)),
@@ -123,7 +130,12 @@ def _servo(config: TrainConfig, key: PRNGKey) -> ServoForce | None:
     if not config.wm_servo:
         return None
     return ServoForce.create(
-        config.latent_dim, config.action_width, config.wm_servo, c=config.curvature, key=key
+        config.latent_dim,
+        config.action_width,
+        config.wm_servo,
+        c=config.curvature,
+        dropout=config.wm_dropout,
+        key=key,
     )
 
 

@@ -18,7 +18,7 @@ from gyrax.data.frames import Normaliser
 from gyrax.training.config import TrainConfig, from_json, to_json
 from gyrax.training.state import TrainState
 
-FORMAT = 2
+FORMAT = 3
 NAME = re.compile(r"p([123])_epoch_(\d{5})")
 
 

@@ -51,6 +51,8 @@ class TrainConfig:
         "--wm-orthonormal/--wm-coordinate")  # fmt: skip
     wm_servo: int = _setting(
         0, "Hidden width of the servo force; 0 for none", "Architecture")  # fmt: skip
+    wm_jump_token_init: float = _setting(
+        0.02, "Standard deviation of the jump rate's initial chart tokens", "Architecture")  # fmt: skip
     wm_jump_offset: float = _setting(
         0.0, "Initial offset inside the jump rate's softplus", "Architecture")  # fmt: skip
 
@@ -91,6 +93,8 @@ class TrainConfig:
     schedule: str = _setting("constant", "Learning rate over a phase", "Training")
     weight_decay: float = _setting(
         0.0, "Decoupled weight decay of the world model's matrices", "Training")  # fmt: skip
+    wm_dropout: float = _setting(
+        0.0, "Share of the servo's hidden units left out of a window", "Training")  # fmt: skip
     encoder_scale: float = _setting(0.1, "Weight of the encoder losses in phase 3", "Training")
     dynamics_scale: float = _setting(1.0, "Weight of the dynamics losses in phase 3", "Training")
     val_fraction: float = _setting(
@@ -116,6 +120,8 @@ class TrainConfig:
                 check_choice(name, getattr(self, name))
         if not 0 < self.val_fraction < 0.5:
             raise InputError(f"--val-fraction is {self.val_fraction}; give one between 0 and 0.5.")
+        if not 0 <= self.wm_dropout < 1:
+            raise InputError(f"--wm-dropout is {self.wm_dropout}; give one from 0 to below 1.")
         if self.hidden_dim % 8:
             raise InputError(f"--hidden-dim is {self.hidden_dim}; give a multiple of 8.")
         if self.sequence_length < 2:
@@ -169,9 +175,9 @@ class TrainConfig:
 
 
 POSITIVE = (
-    "action_history", "curvature", "wm_token_init", "wm_output_init", "wm_d_model", "action_dim",
-    "hidden_dim", "wm_dt", "wm_substeps", "lr", "lr_wm", "lr_joint_encoder", "lr_joint_wm", "batch_size",
-    "grad_clip", "log_every", "save_every",
+    "action_history", "curvature", "wm_token_init", "wm_jump_token_init", "wm_output_init",
+    "wm_d_model", "action_dim", "hidden_dim", "wm_dt", "wm_substeps", "lr", "lr_wm", "lr_joint_encoder",
+    "lr_joint_wm", "batch_size", "grad_clip", "log_every", "save_every",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "wm_servo", "wm_gamma_friction", "wm_T_c", "phase1_epochs", "phase2_epochs", "phase3_epochs",
@@ -187,17 +193,18 @@ _DEFAULT: dict[str, Any] = {
     "codes_per_chart": 32,
     "action_history": 3,
     "wm_context": 2,
+    "wm_d_model": 16,
     "wm_servo": 256,
+    "wm_dropout": 0.1,
     "wm_dt": 1.0,
     "wm_T_c": 0.0,
     "wm_alpha_potential": 0.0,
     "wm_learn_friction": True,
     "solver": "boa",
     "wm_orthonormal": True,
-    "wm_token_init": 0.5,
     "wm_output_init": 0.01,
+    "wm_jump_token_init": 3.0,
     "wm_jump_offset": -3.0,
-    "wm_gate_charts": False,
     "schedule": "cosine",
     # Chosen on the validation episodes.
     "lr_wm": 2e-3,
@@ -212,7 +219,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "quick": _DEFAULT
     | {
         "hidden_dim": 64,
-        "wm_d_model": 32,
         "wm_servo": 32,
         "latent_dim": 8,
         "num_charts": 4,

@@ -129,8 +129,10 @@ def window_losses(
     context = z.shape[1] - horizon
     acts = actions[:, context - 1 : -1]
 
+    dropout = None if key is None else dropout_keys(key, len(z))
+
     def roll(keys: Any) -> Trajectory:
-        return system.rollout(z[:, :context], w, acts, keys)
+        return system.rollout(z[:, :context], w, acts, keys, dropout)
 
     drawn = None
     if key is not None and samples:
@@ -147,6 +149,11 @@ def window_losses(
         drawn,
     )
     return dynamics_losses(batch), batch
+
+
+def dropout_keys(key: PRNGKey, count: int) -> PRNGKey:
+    """A key for each window of a batch, for what dropout leaves out in it."""
+    return jr.split(jr.fold_in(key, 1), count)
 
 
 def samples_of(config: TrainConfig) -> int:

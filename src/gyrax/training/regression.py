@@ -12,7 +12,8 @@ from gyrax.model.world_model import WorldModel
 from gyrax.training.phases import Data
 from gyrax.training.step import encode_all
 
-PENALTY = 1e-6
+PENALTY = 1e-4
+"""Of the validation episodes, those unlike the training ones ask for this much (1e-6: 2 % worse)."""
 FRAMES = 3
 
 
