@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from gyrax._types import PRNGKey
 from gyrax.losses.total import (
@@ -151,7 +151,7 @@ def window_losses(
     return dynamics_losses(batch), batch
 
 
-def dropout_keys(key: PRNGKey, count: int) -> PRNGKey:
+def dropout_keys(key: PRNGKey, count: int) -> Key[Array, " B"]:
     """A key for each window of a batch, for what dropout leaves out in it."""
     return jr.split(jr.fold_in(key, 1), count)
 
