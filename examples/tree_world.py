@@ -1,9 +1,8 @@
 """A data set on which a hierarchy is really there: a walker on a tree.
 
-The walker goes from leaf to leaf of a ternary tree of depth 4, along its edges, at changing speed. What
-it sees is how near it is to each of the 121 vertices, exp(−distance along the tree): a tree is a metric
-space that flat space cannot hold without distortion and the hyperbolic plane can (Sarkar 2011). Its
-action is a speed: towards the root, or into the first, second or third child.
+It goes from leaf to leaf of a ternary tree of depth 4 at changing speed and sees how near it is to each of
+the 121 vertices, exp(−distance along the tree): a metric space that flat space cannot hold without distortion
+and the hyperbolic plane can (Sarkar 2011). Its action is a speed towards the root or one of three children.
 
 Beside the figure a LeRobot folder `tree` is written, to train and evaluate on:
 
