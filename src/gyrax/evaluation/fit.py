@@ -103,15 +103,14 @@ def twin_losses(
     key: PRNGKey,
 ) -> Losses:
     """The dynamics losses of a flat twin: energies in its own metric, distances on the ball."""
-    samples = samples_of(config)
-    dropout = dropout_keys(key, len(mask))
+    samples, count = samples_of(config), len(mask)
+    dropout = dropout_keys(key, count)
 
     def roll(keys: Any) -> Any:
         one = lambda drop, *window: twin.thinned(drop).rollout(*window)
         in_axes = (0, 0, 0, 0, None if keys is None else 0)
         return jax.vmap(one, in_axes)(dropout, *window, keys)
 
-    count = len(mask)
     trajectory = roll(None if samples else jr.split(key, count))
     start = chart.shape[1] - mask.shape[1] - 1
     batch = DynamicsBatch(

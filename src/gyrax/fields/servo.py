@@ -10,7 +10,6 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from gyrax._types import Covector, Point, PRNGKey
-from gyrax.fields.dropout import keep_mask
 from gyrax.fields.linear import Frozen
 from gyrax.geometry import exp_map, flat, log_map, safe_norm, sharp
 
@@ -61,7 +60,7 @@ class ServoForce(eqx.Module):
             return self
         width = self.layers[-1].in_features
         assert isinstance(width, int)
-        first, second = (keep_mask(k, width, self.dropout) for k in jr.split(key))
+        first, second = (_keep_mask(k, width, self.dropout) for k in jr.split(key))
         return replace(self, masks=(first, second))
 
     def correction(self, x: Float[Array, " inputs"]) -> Float[Array, " D"]:
@@ -90,3 +89,11 @@ class ServoForce(eqx.Module):
         """The force for a frame that begins at (z, p) and lasts `time`, under friction γ."""
         towards = flat(z, log_map(z, self.goal(z, p, action, time), self.c), self.c)
         return (jnp.exp(friction * time) * towards / time - p) / time
+
+
+def _keep_mask(key: PRNGKey, width: int, rate: float) -> Float[Array, " width"]:
+    """1/(1 − rate) with probability 1 − rate, else 0: what multiplies the hidden units of a window.
+
+    Source: Srivastava et al. 2014; one mask over a sequence, Gal and Ghahramani 2016.
+    """
+    return jr.bernoulli(key, 1.0 - rate, (width,)) / (1.0 - rate)
