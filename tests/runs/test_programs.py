@@ -1,5 +1,7 @@
 """Epochs kept between runs: found again without tracing, and never where anything differs."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from io import StringIO
 
@@ -62,6 +64,41 @@ def test_a_kept_epoch_is_not_traced_and_computes_the_same(frames, tmp_path):
     plain, written = setup.run(where=Programs()), setup.run()
     assert len(setup.files()) == 1
     assert plain == written == setup.run(untraceable)
+
+
+IN_A_PROCESS_OF_ITS_OWN = """
+import sys
+from pathlib import Path
+import jax
+import jax.numpy as jnp
+from rich.console import Console
+from gyrax.training.config import make_config
+from gyrax.training.phases import make_phases
+from gyrax.training.programs import Programs
+
+@jax.jit
+def epoch(matrix, state):
+    print("traced")
+    return state, {"norm": jnp.sum(jnp.linalg.solve(matrix, state))}
+
+config = make_config("default", {})
+given = 4.0 * jnp.eye(5), jnp.ones(5)
+program = Programs(Path(sys.argv[1])).compiled(epoch, *given, config, make_phases(config)[1], Console())
+print(float(program(*given)[1]["norm"]))
+"""
+
+
+def test_a_kept_epoch_solves_linear_systems_in_another_process(tmp_path):
+    """Where LAPACK was never asked for, a program that was not lowered there finds it all the same."""
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN, str(tmp_path)],
+            capture_output=True, text=True, check=False,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    assert [run.returncode for run in runs] == [0, 0], runs[-1].stderr
+    assert [run.stdout.split() for run in runs] == [["traced", "1.25"], ["1.25"]]
 
 
 def test_another_setting_shape_or_precision_is_another_program(frames, tmp_path):

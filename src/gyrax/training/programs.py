@@ -18,6 +18,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 from jaxtyping import Array
 from rich.console import Console
@@ -130,6 +131,7 @@ def _compile_outside_of_cache(lowered: jax.stages.Lowered) -> jax.stages.Compile
 def _read(file: Path, console: Console) -> Callable[..., Any] | None:
     if not file.exists():
         return None
+    _load_lapack()
     try:
         return deserialize_and_load(*pickle.loads(file.read_bytes()))
     except Exception as error:  # whatever a damaged pickle or a program of another build raises
@@ -138,6 +140,12 @@ def _read(file: Path, console: Console) -> Callable[..., Any] | None:
             highlight=False,
         )
         return None
+
+
+def _load_lapack() -> None:
+    """Programs call LAPACK through pointers that JAX fills when it lowers such a call. One that is read
+    was lowered by another process: in this one it would jump to address zero."""
+    jax.jit(jax.lax.linalg.lu).lower(jax.ShapeDtypeStruct((1, 1), jnp.float32))
 
 
 def _write(file: Path, program: Any) -> None:
