@@ -1,11 +1,10 @@
 """Where charts and codes start: spread evenly over spheres inside the ball."""
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax._types import PRNGKey
-from gyrax.fields.initial import generator
+from gyrax.fields.initial import generator, on_device
 
 
 def _normalise(x: np.ndarray) -> np.ndarray:
@@ -32,7 +31,7 @@ def spread_directions(count: int, dim: int, *, key: PRNGKey) -> np.ndarray:
 
 def spread_centers(count: int, dim: int, *, c: float, key: PRNGKey) -> Float[Array, "count D"]:
     """Chart centres on the sphere of radius 0.5/√c."""
-    return jnp.asarray(0.5 * c**-0.5 * spread_directions(count, dim, key=key), float)
+    return on_device(0.5 * c**-0.5 * spread_directions(count, dim, key=key))
 
 
 def spread_codes(
@@ -41,4 +40,4 @@ def spread_codes(
     """Codes of every chart in random directions, at radii between 0.15/√c and 0.3/√c."""
     draw = generator(key)
     x = _normalise(draw.standard_normal((charts, codes, dim)))
-    return jnp.asarray(c**-0.5 * x * draw.uniform(0.15, 0.3, (charts, codes, 1)), float)
+    return on_device(c**-0.5 * x * draw.uniform(0.15, 0.3, (charts, codes, 1)))

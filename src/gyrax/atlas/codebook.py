@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from gyrax._types import PRNGKey
 from gyrax.atlas.centers import spread_codes
 from gyrax.fields.gated import NormGatedGELU
-from gyrax.fields.initial import generator
+from gyrax.fields.initial import generator, on_device
 from gyrax.fields.linear import SpectralLinear
 from gyrax.geometry import (
     conformal_factor,
@@ -72,7 +72,7 @@ class Codebook(eqx.Module):
         """Codes spread at random at radius 0.15 to 0.3, and a network near the identity."""
         place, frame = jr.split(key)
         width = BUNDLE * max(NUISANCE_BUNDLES, -(-dim // BUNDLE))
-        embed = jnp.asarray(np.linalg.qr(generator(frame).standard_normal((width, dim)))[0], float)
+        embed = on_device(np.linalg.qr(generator(frame).standard_normal((width, dim)))[0])
         gate = NormGatedGELU(width, BUNDLE)
         return cls(
             spread_codes(charts, codes, dim, c=c, key=place),

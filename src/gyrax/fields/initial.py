@@ -5,7 +5,7 @@ than its first training epoch. The draws depend on the key alone. Keys must be c
 an ensemble, build its members one by one and stack them.
 """
 
-import jax.numpy as jnp
+import jax
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
@@ -18,12 +18,17 @@ def generator(key: PRNGKey) -> np.random.Generator:
     return np.random.default_rng(np.asarray(jr.key_data(key)))
 
 
+def on_device(values: np.ndarray) -> Float[Array, "*shape"]:
+    """Host values at the default precision, rounded on the host: `jnp.asarray` compiles even that."""
+    return jax.device_put(np.asarray(values, jax.dtypes.canonicalize_dtype(float)))
+
+
 def normal(key: PRNGKey, shape: tuple[int, ...], scale: float = 1.0) -> Float[Array, "*shape"]:
     """Normal draws of standard deviation `scale`."""
-    return jnp.asarray(scale * generator(key).standard_normal(shape), float)
+    return on_device(scale * generator(key).standard_normal(shape))
 
 
 def kaiming_uniform(key: PRNGKey, shape: tuple[int, ...]) -> Float[Array, "*stack out in"]:
     """Uniform on ±1/√(fan in), the last axis being the fan in (He et al. 2015 with a = √5)."""
     bound = shape[-1] ** -0.5
-    return jnp.asarray(generator(key).uniform(-bound, bound, shape), float)
+    return on_device(generator(key).uniform(-bound, bound, shape))

@@ -1,12 +1,13 @@
 """The isometries by which a jump carries a point from one chart to another."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from gyrax._types import Point, PRNGKey
-from gyrax.fields.initial import normal
+from gyrax.fields.initial import normal, on_device
 from gyrax.fields.linear import Frozen
 from gyrax.geometry import mobius_add, project
 
@@ -47,7 +48,7 @@ class FactorizedJumpOperator(eqx.Module):
         charts, dim = center.shape
         self.center = center
         self.base = Frozen(base)
-        self.generator = jnp.zeros((charts, dim * (dim - 1) // 2), base.dtype)
+        self.generator = jax.device_put(np.zeros((charts, dim * (dim - 1) // 2), base.dtype))
         self.c = c
 
     @classmethod
@@ -56,7 +57,7 @@ class FactorizedJumpOperator(eqx.Module):
     ) -> "FactorizedJumpOperator":
         """Rotations near the identity at the given centres."""
         charts, dim = centers.shape
-        operator = cls(centers, jnp.broadcast_to(jnp.eye(dim), (charts, dim, dim)), c=c)
+        operator = cls(centers, on_device(np.tile(np.eye(dim), (charts, 1, 1))), c=c)
         small = normal(key, operator.generator.shape, 0.01)
         return eqx.tree_at(lambda op: op.generator, operator, small)
 

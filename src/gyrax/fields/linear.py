@@ -57,7 +57,7 @@ class SpectralLinear(eqx.Module):
     def __init__(self, weight: Float[Array, "*stack out in"]):
         """Wrap a raw weight; `u` starts at its converged singular vector."""
         self.weight = weight
-        self.u = Frozen(jnp.asarray(top_left_vector(np.asarray(weight)), weight.dtype))
+        self.u = Frozen(jax.device_put(top_left_vector(np.asarray(weight)).astype(weight.dtype)))
 
     @classmethod
     def create(cls, *shape: int, key: PRNGKey) -> "SpectralLinear":

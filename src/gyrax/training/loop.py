@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import jax
 import jax.random as jr
 import numpy as np
 from rich.console import Console
@@ -221,18 +221,18 @@ class Trainer:
 
     def _data(self, phase: Phase, system: System) -> tuple[Data, Data]:
         """What the phase trains on, and what it is validated on."""
-        x, actions = replicated((jnp.asarray(self.x), jnp.asarray(self.actions)), self.mesh)
         if not phase.windows:
             rows = {n: self.frames.rows(self.split[n]) for n in ("train", "val")}
-            none = jnp.zeros((0, 1), int), jnp.zeros((0, 1))
-            pair = [Data(x[rows[n]], actions[rows[n]], *none) for n in ("train", "val")]
-            return pair[0], pair[1]
+            none = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)
+            part = lambda r: Data(*map(jax.device_put, (self.x[r], self.actions[r], *none)))
+            return part(rows["train"]), part(rows["val"])
+        x, actions = replicated((jax.device_put(self.x), jax.device_put(self.actions)), self.mesh)
         latents = encode_all(system, x) if phase.encoder_frozen else None
         train, val = self.windows["train"], self.windows["val"]
         keep = np.unique(np.linspace(0, len(val) - 1, VALIDATION_WINDOWS).astype(int))
         return (
-            Data(x, actions, jnp.asarray(train.index), jnp.asarray(train.mask), latents),
-            Data(x, actions, jnp.asarray(val.index[keep]), jnp.asarray(val.mask[keep])),
+            Data(x, actions, *map(jax.device_put, (train.index, train.mask)), latents),
+            Data(x, actions, *map(jax.device_put, (val.index[keep], val.mask[keep]))),
         )
 
     def _check_finite(self, phase: Phase, epoch: int, numbers: dict[str, float]) -> None:

@@ -12,6 +12,7 @@ import pickle
 import platform
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,8 @@ def _read(file: Path, console: Console) -> Callable[..., Any] | None:
 def _load_lapack() -> None:
     """Programs call LAPACK through pointers that JAX fills when it lowers such a call. One that is read
     was lowered by another process: in this one it would jump to address zero."""
-    jax.jit(jax.lax.linalg.lu).lower(jax.ShapeDtypeStruct((1, 1), jnp.float32))
+    factor = partial(jax.lax.linalg.cholesky, symmetrize_input=False)
+    jax.jit(factor).lower(jax.ShapeDtypeStruct((1, 1), jnp.float32))
 
 
 def _write(file: Path, program: Any) -> None:

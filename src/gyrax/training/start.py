@@ -40,8 +40,8 @@ def start_phase(
     optimiser = make_optimiser(config, phase.rates, labels, params, updates)
     state = TrainState(
         # A copy, for the compiled epoch takes its state's buffers over.
-        jax.tree.map(lambda x: jnp.copy(x) if eqx.is_array(x) else x, system),
-        optimiser.init(ravel_pytree(params)[0]),
+        jax.tree.map(_copy, system),
+        jax.jit(lambda tree: optimiser.init(ravel_pytree(tree)[0]))(params),
         jnp.zeros((), jnp.int32),
         jnp.zeros((), jnp.int32),
         jr.fold_in(jr.key(seed), phase.number),
@@ -49,3 +49,7 @@ def start_phase(
     )
     epoch = make_epoch(config, phase, trainable, optimiser, samples, mesh)
     return Started(state, epoch, trainable)
+
+
+def _copy(leaf: Any) -> Any:
+    return jax.device_put(leaf, leaf.sharding, may_alias=False) if eqx.is_array(leaf) else leaf
