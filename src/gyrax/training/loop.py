@@ -224,16 +224,16 @@ class Trainer:
         if not phase.windows:
             rows = {n: self.frames.rows(self.split[n]) for n in ("train", "val")}
             none = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)
-            part = lambda r: Data(*map(jax.device_put, (self.x[r], self.actions[r], *none)))
+            part = lambda r: Data(*jax.device_put((self.x[r], self.actions[r], *none)))
             return part(rows["train"]), part(rows["val"])
-        x, actions = replicated((jax.device_put(self.x), jax.device_put(self.actions)), self.mesh)
+        x, actions = replicated(jax.device_put((self.x, self.actions)), self.mesh)
         latents = encode_all(system, x) if phase.encoder_frozen else None
         train, val = self.windows["train"], self.windows["val"]
         keep = np.unique(np.linspace(0, len(val) - 1, VALIDATION_WINDOWS).astype(int))
-        return (
-            Data(x, actions, *map(jax.device_put, (train.index, train.mask)), latents),
-            Data(x, actions, *map(jax.device_put, (val.index[keep], val.mask[keep]))),
+        index, mask, *held = jax.device_put(
+            (train.index, train.mask, val.index[keep], val.mask[keep])
         )
+        return Data(x, actions, index, mask, latents), Data(x, actions, *held)
 
     def _check_finite(self, phase: Phase, epoch: int, numbers: dict[str, float]) -> None:
         bad = [name for name, value in numbers.items() if not np.isfinite(value)]
