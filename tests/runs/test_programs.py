@@ -44,7 +44,8 @@ class Setup:
         """The metrics of one epoch, compiled (or found) by `where`; `epoch` in place of the real one."""
         data, _, state, real, _ = self.start()
         where = where or self.programs
-        compiled = where.compiled(epoch or real, data, state, self.config, self.phase, self.lines)
+        sought = where.seek(self.config, self.phase, self.trainer.sizes())
+        compiled = sought.compiled(epoch or real, data, state, self.lines)
         state, metrics = compiled(data, state)
         assert int(state.epoch) == 1
         return {name: float(value) for name, value in metrics.items()}
@@ -83,7 +84,8 @@ def epoch(matrix, state):
 
 config = make_config("default", {})
 given = 4.0 * jnp.eye(5), jnp.ones(5)
-program = Programs(Path(sys.argv[1])).compiled(epoch, *given, config, make_phases(config)[1], Console())
+sought = Programs(Path(sys.argv[1])).seek(config, make_phases(config)[1], [(5,)])
+program = sought.compiled(epoch, *given, Console())
 print(float(program(*given)[1]["norm"]))
 """
 

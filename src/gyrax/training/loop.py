@@ -22,7 +22,7 @@ from gyrax.training.device import release_programs
 from gyrax.training.log import RunLog, headline, make_progress
 from gyrax.training.parallel import is_writer, replicated, training_mesh
 from gyrax.training.phases import Data, Phase, make_phases
-from gyrax.training.programs import Programs
+from gyrax.training.programs import Programs, Sought
 from gyrax.training.regression import with_regressed_servo
 from gyrax.training.start import start_phase
 from gyrax.training.state import TrainState
@@ -151,19 +151,28 @@ class Trainer:
             (self.run / "config.json").write_text(to_json(self.config))
         log = RunLog(self.run / "log.jsonl", self.console)
         phases = make_phases(self.config)
-        if self.resumed is None:
-            key = jr.fold_in(jr.key(self.config.seed), 0)
-            system = build_system(self.config, self.x.shape[1], key=key)
-        else:
-            system = load_system(self.resumed, self.config)
-        saved = Path()
-        system = replicated(system, self.mesh)
+        system, saved = None, Path()
         for number in planned:
-            state, saved = self._run_phase(phases[number], system, log)
+            program = self.programs.seek(self.config, phases[number], self.sizes())
+            if system is None:
+                system = replicated(self._first_system(), self.mesh)
+            state, saved = self._run_phase(phases[number], system, program, log)
             system = state.system
             del state
             release_programs()
+        assert system is not None
         return system, saved
+
+    def sizes(self) -> list[tuple[int, ...]]:
+        """What the shapes of a phase's data follow from, beside the settings."""
+        rows = self.frames.rows(self.split["train"])
+        return [a.shape for a in (self.x, self.actions, rows, self.windows["train"].index)]
+
+    def _first_system(self) -> System:
+        if self.resumed is not None:
+            return load_system(self.resumed, self.config)
+        key = jr.fold_in(jr.key(self.config.seed), 0)
+        return build_system(self.config, self.x.shape[1], key=key)
 
     def prepare(self, phase: Phase, system: System, samples: int | None = None) -> "Prepared":
         """Everything that a phase needs before its first step; an epoch of only `samples` if given."""
@@ -179,7 +188,9 @@ class Trainer:
         data, held, state = (replicated(tree, self.mesh) for tree in (data, held, state))
         return Prepared(data, held, state, epoch, trainable)
 
-    def _run_phase(self, phase: Phase, system: System, log: RunLog) -> tuple[TrainState, Path]:
+    def _run_phase(
+        self, phase: Phase, system: System, program: Sought, log: RunLog
+    ) -> tuple[TrainState, Path]:
         log.start_phase()
         data, held, state, epoch, trainable = self.prepare(phase, system)
         validate = validate_windows if phase.windows else validate_frames
@@ -190,7 +201,7 @@ class Trainer:
                 title, total=phase.epochs, completed=int(state.epoch), note="compiling"
             )
             began = time.perf_counter()
-            compiled = self.programs.compiled(epoch, data, state, self.config, phase, self.console)
+            compiled = program.compiled(epoch, data, state, self.console)
             seconds = time.perf_counter() - began
             self.console.print(f"{title}: compiled in {seconds:.1f} s", highlight=False)
             progress.update(task, note="first epoch")

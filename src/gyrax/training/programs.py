@@ -10,12 +10,13 @@ import hashlib
 import os
 import pickle
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -52,17 +53,24 @@ class Programs:
         """Those in the per-user cache folder."""
         return cls(cache_folder() / "epochs")
 
-    def compiled(
-        self,
-        epoch: Epoch,
-        data: Data,
-        state: TrainState,
-        config: TrainConfig,
-        phase: Phase,
-        console: Console,
-    ) -> Epoch:
-        """`epoch`, ready to be called; its state's buffers are taken over."""
+    def seek(self, config: TrainConfig, phase: Phase, sizes: Sequence[tuple[int, ...]]) -> "Sought":
+        """Look for the epoch of `phase` on data of the given `sizes`. If it is kept, a thread begins to
+        read it, which takes as long as to build the system that it trains."""
         if self.folder is None or jax.device_count() > 1:
+            return Sought(None, None)
+        file = self.folder / f"{_digest(config, phase, sizes)}.program"
+        return Sought(file, ThreadPoolExecutor(1).submit(_read, file) if file.exists() else None)
+
+
+class Sought(NamedTuple):
+    """Where a compiled epoch is kept, or will be, and the reading of it. Nowhere: it is not kept."""
+
+    file: Path | None
+    reading: Future | None
+
+    def compiled(self, epoch: Epoch, data: Data, state: TrainState, console: Console) -> Epoch:
+        """`epoch`, ready to be called; its state's buffers are taken over."""
+        if self.file is None:
             return epoch.lower(data, state).compile()  # pyright: ignore[reportFunctionMemberAccess]
         leaves, tree = jax.tree.flatten(eqx.filter(state, eqx.is_array))
         static = eqx.filter(state, eqx.is_array, inverse=True)
@@ -73,12 +81,11 @@ class Programs:
             state, metrics = epoch(jax.tree.unflatten(shared_tree, shared), whole)
             return jax.tree.leaves(eqx.filter(state, eqx.is_array)), metrics
 
-        file = self.folder / f"{_digest(config, phase, shared, leaves)}.program"
-        program = _read(file, console)
+        program = self._read(console)
         if program is None:
             lowered = jax.jit(epoch_of_arrays, donate_argnums=1).lower(shared, leaves)
             program = _compile_outside_of_cache(lowered)
-            _write(file, program)
+            _write(self.file, program)
 
         def run(data: Data, state: TrainState) -> tuple[TrainState, dict[str, Array]]:
             given = jax.tree.leaves(eqx.filter(state, eqx.is_array))
@@ -87,9 +94,19 @@ class Programs:
 
         return run
 
+    def _read(self, console: Console) -> Callable[..., Any] | None:
+        try:
+            return None if self.reading is None else self.reading.result()
+        except Exception as error:  # whatever a damaged pickle or a program of another build raises
+            console.print(
+                f"{self.file}: not a usable program ({type(error).__name__}); compiling anew",
+                highlight=False,
+            )
+            return None
 
-def _digest(config: TrainConfig, phase: Phase, *leaves: list) -> str:
-    """What a compiled epoch depends on."""
+
+def _digest(config: TrainConfig, phase: Phase, sizes: Sequence[tuple[int, ...]]) -> str:
+    """What a compiled epoch depends on: what it trains follows from the settings and the data's sizes."""
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(file.read_bytes())
@@ -98,7 +115,7 @@ def _digest(config: TrainConfig, phase: Phase, *leaves: list) -> str:
     facts = [
         to_json(config),
         (phase.number, phase.epochs),
-        [[(str(leaf.dtype), leaf.shape) for leaf in group] for group in leaves],
+        list(map(tuple, sizes)),
         [version(name) for name in PACKAGES],
         sorted((k, repr(v)) for k, v in settings.items()),
         os.environ.get("XLA_FLAGS"),
@@ -129,18 +146,9 @@ def _compile_outside_of_cache(lowered: jax.stages.Lowered) -> jax.stages.Compile
         jax.config.update(SHORTEST, seconds)
 
 
-def _read(file: Path, console: Console) -> Callable[..., Any] | None:
-    if not file.exists():
-        return None
+def _read(file: Path) -> Callable[..., Any]:
     _load_lapack()
-    try:
-        return deserialize_and_load(*pickle.loads(file.read_bytes()))
-    except Exception as error:  # whatever a damaged pickle or a program of another build raises
-        console.print(
-            f"{file}: not a usable program ({type(error).__name__}); compiling anew",
-            highlight=False,
-        )
-        return None
+    return deserialize_and_load(*pickle.loads(file.read_bytes()))
 
 
 def _load_lapack() -> None:
