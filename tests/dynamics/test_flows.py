@@ -2,13 +2,12 @@
 
 import jax
 import jax.numpy as jnp
-import mpmath
 import numpy as np
 import pytest
 from problems import bumpy, run, start, terms_of, twisting_field
 
 from gyrax import GeodesicSplitting, geometry
-from gyrax.dynamics.flows import cayley_rotate, kick_flow, thermostat_flow
+from gyrax.dynamics.flows import kick_flow, thermostat_flow
 from gyrax.dynamics.terms import Forces, kinetic_energy
 
 BARS = {"float64": (1e-12, 1e-10), "float32": (1e-4, 1e-4)}
@@ -28,36 +27,6 @@ def test_free_flight_is_the_geodesic_at_constant_energy(c, dtype):
     assert geometry.distance(y0.z, y.z, c) > 0.5
     assert worst < energy * measure(y0)
     assert jnp.linalg.norm(y.z - exact) < way
-
-
-def antisymmetric(dim, norm, seed):
-    a = np.random.default_rng(seed).normal(size=(dim, dim))
-    s = a - a.T
-    return s * norm / np.linalg.norm(s, 2)
-
-
-@pytest.mark.parametrize("dim", [2, 3, 4, 8, 16, 32])
-def test_rotation_keeps_the_norm_and_is_cayleys(dim, x64):
-    generators = np.stack([antisymmetric(dim, norm, k) for k, norm in enumerate((0.01, 1.0, 10.0))])
-    p = np.random.default_rng(dim).normal(size=(3, dim))
-    rotated = np.asarray(jax.jit(jax.vmap(cayley_rotate))(generators, p))
-    before, after = np.linalg.norm(p, axis=1), np.linalg.norm(rotated, axis=1)
-    assert np.max(np.abs(after / before - 1.0)) < 1e-13
-    mp = mpmath.MPContext()
-    mp.dps = 40
-    for s, momentum, result in zip(generators, p, rotated, strict=True):
-        s, one = mp.matrix(s.tolist()), mp.eye(dim)
-        exact = mp.lu_solve(one - s, (one + s) * mp.matrix(momentum.tolist()))
-        assert np.allclose(result, [float(x) for x in exact], rtol=0, atol=1e-13 * dim)
-
-
-def test_rotation_keeps_the_norm_in_float32():
-    for dim in (3, 8):
-        s = jnp.asarray(antisymmetric(dim, 3.0, 0), jnp.float32)
-        p = jnp.arange(1.0, dim + 1.0, dtype=jnp.float32)
-        rotated = jax.jit(cayley_rotate)(s, p)
-        assert rotated.dtype == jnp.float32
-        assert abs(jnp.linalg.norm(rotated) / jnp.linalg.norm(p) - 1.0) < 3e-6
 
 
 @pytest.mark.parametrize("c", [1.0, 0.4])

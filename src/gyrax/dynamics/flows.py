@@ -7,23 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gyrax._types import Point
+from gyrax.dynamics.rotation import Momentum, cayley_rotate
 from gyrax.dynamics.terms import Forces, Scalar
 from gyrax.geometry import conformal_factor
 from gyrax.geometry.safe import safe_sqrt
-
-Momentum = Float[Array, " D"]
-
-
-def cayley_rotate(s: Float[Array, "D D"], p: Momentum) -> Momentum:
-    """(I − S)⁻¹(I + S)p for antisymmetric S: a rotation, exact in norm for every D and size of S.
-
-    D ≤ 3 in closed form, p + 2(S + S²)p/(1 + ‖S‖²_F/2), which is the Buneman–Boris rotation; larger D
-    by a linear solve, which is always well conditioned because |I − S| ≥ 1.
-    """
-    if p.shape[-1] <= 3:
-        first = s @ p
-        return p + 2.0 / (1.0 + 0.5 * jnp.sum(s * s)) * (first + s @ first)
-    return 2.0 * jnp.linalg.solve(jnp.eye(p.shape[-1], dtype=p.dtype) - s, p) - p
 
 
 def kick_flow(

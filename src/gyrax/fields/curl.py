@@ -49,8 +49,9 @@ class CovariantCurl(eqx.Module):
     def read(self, z: Point, out: Float[Array, " width"]) -> Float[Array, "D D"]:
         """The antisymmetric matrix from the head's output."""
         dim = z.shape[-1]
-        i, j = np.triu_indices(dim, 1)
-        upper = jnp.zeros((dim, dim), out.dtype).at[i, j].set(out[: i.size])
+        ends = np.cumsum(range(dim - 1, -1, -1))
+        rows = (out[end - n : end] for n, end in zip(range(dim - 1, -1, -1), ends, strict=True))
+        upper = jnp.stack([jnp.pad(row, (dim - len(row), 0)) for row in rows])
         return upper - upper.T
 
     def __call__(self, z: Point, action: Float[Array, " A"]) -> Float[Array, "D D"]:

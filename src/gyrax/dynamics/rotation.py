@@ -1,0 +1,66 @@
+"""The Cayley transform by which a field rotates the momentum, in the cheapest way for its dimension."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Momentum = Float[Array, " D"]
+
+CLOSED, ELIMINATED = 3, 32
+"""Largest D of the closed form, and of the elimination; LAPACK is faster above."""
+
+
+def cayley_rotate(s: Float[Array, "D D"], p: Momentum) -> Momentum:
+    """(I − S)⁻¹(I + S)p for antisymmetric S: a rotation for every D and size of S.
+
+    D ≤ 3 in closed form, p + 2(S + S²)p/(1 + ‖S‖²_F/2), which is the Buneman–Boris rotation; above by
+    the inverse of I − S and one step of iterative refinement, after which it is as exact as a solve
+    with pivots while eps·‖S‖² is small: in float32 for ‖S‖ up to some hundreds.
+    """
+    dim = p.shape[-1]
+    if dim <= CLOSED:
+        first = s @ p
+        return p + 2.0 / (1.0 + 0.5 * jnp.sum(s * s)) * (first + s @ first)
+    shifted = jnp.eye(dim, dtype=p.dtype) - s
+    if dim > ELIMINATED:
+        return 2.0 * jnp.linalg.solve(shifted, p) - p
+    inverse = _inverse(jax.lax.stop_gradient(shifted))
+    halfway = jax.lax.custom_linear_solve(
+        lambda x: x - s @ x,
+        p,
+        lambda matvec, b: _refined(inverse, matvec, b),
+        lambda vecmat, b: _refined(inverse.T, vecmat, b),
+    )
+    return 2.0 * halfway - p
+
+
+def _refined(inverse, matvec, b):
+    x = inverse @ b
+    return x + inverse @ (b - matvec(x))
+
+
+@jax.custom_batching.custom_vmap
+def _inverse(matrix):
+    """Of a matrix whose symmetric part is positive definite; under `vmap` the batch goes last, where
+    one operation serves all of it."""
+    return _eliminate(matrix)
+
+
+@_inverse.def_vmap
+def _inverse_of_batch(size, batched, matrices):
+    del size, batched  # one argument, and it is batched
+    return jnp.moveaxis(_eliminate(jnp.moveaxis(matrices, 0, -1)), -1, 0), True
+
+
+def _eliminate(matrix: Float[Array, "D D *batch"]) -> Float[Array, "D D *batch"]:
+    """The inverse by Gauss–Jordan elimination in place, in the order of the rows: no pivot is zero."""
+    dim, ones = len(matrix), (1,) * (matrix.ndim - 2)
+    index = jnp.arange(dim).reshape(dim, *ones)
+
+    def pivot(k: Array, m: Array) -> Array:
+        here = index == k
+        row = jnp.where(here, 1.0, m[k]) / m[k, k]
+        column = jnp.where(here, -1.0, m[:, k])
+        return jnp.where(here[:, None] | here, 0.0, m) - column[:, None] * row
+
+    return jax.lax.fori_loop(0, dim, pivot, matrix)
