@@ -3,10 +3,10 @@
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
-import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax._types import Point, PRNGKey
+from gyrax.fields.antisymmetric import antisymmetric
 from gyrax.fields.attention import CovariantAttention, FoldedAttention
 from gyrax.fields.linear import SpectralLinear
 from gyrax.fields.tokenizers import ActionTokenizer
@@ -49,10 +49,7 @@ class CovariantCurl(eqx.Module):
     def read(self, z: Point, out: Float[Array, " width"]) -> Float[Array, "D D"]:
         """The antisymmetric matrix from the head's output."""
         dim = z.shape[-1]
-        ends = np.cumsum(range(dim - 1, -1, -1))
-        rows = (out[end - n : end] for n, end in zip(range(dim - 1, -1, -1), ends, strict=True))
-        upper = jnp.stack([jnp.pad(row, (dim - len(row), 0)) for row in rows])
-        return upper - upper.T
+        return antisymmetric(out[: dim * (dim - 1) // 2], dim)
 
     def __call__(self, z: Point, action: Float[Array, " A"]) -> Float[Array, "D D"]:
         """The field strength at one point under one action."""

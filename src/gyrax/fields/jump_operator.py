@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from gyrax._types import Point, PRNGKey
+from gyrax.fields.antisymmetric import antisymmetric
 from gyrax.fields.initial import normal, on_device
 from gyrax.fields.linear import Frozen
 from gyrax.geometry import mobius_add, project
@@ -64,10 +65,8 @@ class FactorizedJumpOperator(eqx.Module):
     @property
     def rotations(self) -> Float[Array, "K D D"]:
         """R of every chart."""
-        charts, dim = self.center.shape
-        i, j = np.triu_indices(dim, 1)
-        upper = jnp.zeros((charts, dim, dim), self.generator.dtype).at[:, i, j].set(self.generator)
-        skew = upper - jnp.swapaxes(upper, -1, -2)
+        dim = self.center.shape[-1]
+        skew = jax.vmap(antisymmetric, in_axes=(0, None))(self.generator, dim)
         eye = jnp.eye(dim, dtype=skew.dtype)
         return self.base.value @ jnp.linalg.solve(eye - skew, eye + skew)
 

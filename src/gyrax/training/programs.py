@@ -115,7 +115,7 @@ def _digest(config: TrainConfig, phase: Phase, sizes: Sequence[tuple[int, ...]])
     facts = [
         to_json(config),
         (phase.number, phase.epochs),
-        list(map(tuple, sizes)),
+        sizes,
         [version(name) for name in PACKAGES],
         sorted((k, repr(v)) for k, v in settings.items()),
         os.environ.get("XLA_FLAGS"),

@@ -211,5 +211,5 @@ def _epoch_overhead(bench: Bench, steps: Callable[[], Any], rounds: int) -> floa
         return {name: float(value) for name, value in metrics.items()}
 
     batches, _ = batches_of(len(data.index), bench.config.batch_size)
-    times = time_together({"epoch": whole, "steps": steps}, max(5, rounds // 2))
+    times = time_together({"epoch": whole, "steps": steps}, rounds)
     return times["epoch"].ms * BATCHES / (batches * times["steps"].ms) - 1.0
