@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -14,8 +13,8 @@ from gyrax.dynamics import integrate
 from gyrax.fields import ServoForce
 from gyrax.geometry import distance, exp_map, flat, log_map
 from gyrax.training import regression
-from gyrax.training.build import build_system, build_world_model
-from gyrax.training.config import TrainConfig, make_config
+from gyrax.training.build import build_world_model
+from gyrax.training.config import TrainConfig
 from gyrax.training.phases import Data
 from gyrax.training.regression import regress_servo
 
@@ -117,50 +116,3 @@ def test_regression_finds_the_recurrence_and_a_rollout_follows_it(context, monke
     i = index[3]
     out = model.rollout(z[i[1]], data.actions[i[1:-1]], jnp.array([1.0, 0.0]), z_previous=z[i[0]])
     assert float(distance(out.positions, z[i[2:]]).max()) < 5e-3
-
-
-def test_dropout_holds_its_mask_over_a_window_and_keeps_the_mean():
-    """Hidden units are zero or scaled by 1/(1 - rate), alike at every call; the mean over masks is f."""
-    rate = 0.3
-    servo = dataclasses.replace(servo_at(1.0), dropout=rate)
-    x = jr.normal(jr.key(2), (2 * DIM + ACTIONS,))
-    thinned = servo.thinned(jr.key(7))
-    assert thinned.masks is not None
-    for mask in thinned.masks:
-        np.testing.assert_allclose(np.unique(mask), [0.0, 1 / (1 - rate)])
-    assert np.array_equal(thinned.correction(x), thinned.correction(x))
-    # The second mask enters linearly, and therefore keeps the mean; the first is set to one.
-
-    @jax.vmap
-    def many(key):
-        masks = (jnp.ones(8), servo.thinned(key).masks[1])
-        return dataclasses.replace(servo, masks=masks).correction(x)
-
-    drawn = many(jr.split(jr.key(8), 20_000))
-    spread = np.std(drawn, axis=0) / 20_000**0.5
-    assert np.all(np.abs(np.mean(drawn, axis=0) - servo.correction(x)) < 5 * spread)
-    assert np.all(spread > 0)
-
-
-def test_no_dropout_is_the_servo_itself():
-    servo = servo_at(1.0)
-    assert servo.thinned(jr.key(0)) is servo
-
-
-def test_training_rolls_every_window_out_with_a_mask_of_its_own():
-    config = make_config(
-        "quick", dict(latent_dim=DIM, num_charts=2, codes_per_chart=2, wm_servo=8, wm_dropout=0.5)
-    )
-    system = build_system(config, 3, key=jr.key(0))
-    last = system.world_model.servo.layers[-1]
-    system = eqx.tree_at(  # large enough to show what is left out
-        lambda s: s.world_model.servo.layers[-1], system, jax.tree.map(lambda w: 30 * w, last)
-    )
-    alike = lambda x: jnp.broadcast_to(x, (6, *x.shape))
-    z, w = alike(jr.normal(jr.key(1), (2, DIM)) / 9), alike(jnp.array([1.0, 0.0]))
-    actions = alike(jr.normal(jr.key(2), (3, config.action_width)))
-    roll = eqx.filter_jit(lambda keys: system.rollout(z, w, actions, None, keys).positions)
-    plain, thinned = roll(None), roll(jr.split(jr.key(3), 6))
-    assert np.ptp(plain, axis=0).max() == 0
-    gaps = distance(thinned[:, None, -1], thinned[None, :, -1])
-    assert np.all(gaps[~np.eye(6, dtype=bool)] > 1e-4)

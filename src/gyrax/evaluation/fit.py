@@ -21,7 +21,7 @@ from gyrax.losses.total import DynamicsBatch, Losses, dynamics_losses, total
 from gyrax.model.system import System, parameters
 from gyrax.training.build import build_system
 from gyrax.training.config import TrainConfig
-from gyrax.training.phases import Data, Phase, dropout_keys, make_phases, samples_of
+from gyrax.training.phases import Data, Phase, make_phases, samples_of
 from gyrax.training.regression import regress_servo, with_regressed_servo
 from gyrax.training.start import start_phase
 from gyrax.training.step import exact_norms
@@ -62,7 +62,7 @@ def world_model_phase(config: TrainConfig, last_phase: int) -> Phase:
 def forecaster_phase(config: TrainConfig, phase: Phase) -> ForecasterPhase:
     """`phase` for a module with `forecast(context, weights, actions) -> points`, vmapped over windows.
 
-    Networks have the geodesic loss, a flat twin all the losses of the world model, and its dropout.
+    Networks have the geodesic loss, a flat twin all the losses of the world model.
     """
 
     def loss(
@@ -104,12 +104,10 @@ def twin_losses(
 ) -> Losses:
     """The dynamics losses of a flat twin: energies in its own metric, distances on the ball."""
     samples, count = samples_of(config), len(mask)
-    dropout = dropout_keys(key, count)
 
     def roll(keys: Any) -> Any:
-        one = lambda drop, *window: twin.thinned(drop).rollout(*window)
-        in_axes = (0, 0, 0, 0, None if keys is None else 0)
-        return jax.vmap(one, in_axes)(dropout, *window, keys)
+        in_axes = (0, 0, 0, None if keys is None else 0)
+        return jax.vmap(twin.rollout, in_axes)(*window, keys)
 
     trajectory = roll(None if samples else jr.split(key, count))
     start = chart.shape[1] - mask.shape[1] - 1

@@ -1,6 +1,5 @@
 """The servo force: towards the point at which regression and a network expect the next frame."""
 
-from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -25,8 +24,7 @@ class ServoForce(eqx.Module):
     is z* = exp₀(y + Tẏ + T²[(S + W) x + f(x)]) with y = log₀ z, x = (y, ẏ, a, 1), and ẏ the change of
     y over the frame before, seen from the momentum. `start`, S, is the least-squares solution, which
     is not trained, so that weight decay of the `change` W draws towards regression and not towards
-    no motion at all; f is a network of two hidden layers of gated linear units, of which training
-    leaves out the share `dropout` at a time, see [`ServoForce.thinned`][].
+    no motion at all; f is a network of two hidden layers of gated linear units.
 
     Like the action, the force is held over a frame. Source: not in the specification; a position servo
     is what moves the robot's joints.
@@ -36,13 +34,9 @@ class ServoForce(eqx.Module):
     change: Float[Array, "D inputs"]
     layers: tuple[eqx.nn.Linear, eqx.nn.Linear, eqx.nn.Linear]
     c: float = eqx.field(static=True)
-    dropout: float = eqx.field(static=True, default=0.0)
-    masks: tuple[Float[Array, " width"], Float[Array, " width"]] | None = None
 
     @classmethod
-    def create(
-        cls, dim: int, actions: int, width: int, *, c: float, key: PRNGKey, dropout: float = 0.0
-    ) -> "ServoForce":
+    def create(cls, dim: int, actions: int, width: int, *, c: float, key: PRNGKey) -> "ServoForce":
         """A goal straight ahead, but for a small network of hidden width `width`."""
         first, second, last = jr.split(key, 3)
         inputs = 2 * dim + actions
@@ -52,22 +46,13 @@ class ServoForce(eqx.Module):
             jax.tree.map(lambda w: SMALL * w, eqx.nn.Linear(width, dim, key=last)),
         )
         none = jnp.zeros((dim, inputs + 1))
-        return cls(Frozen(none), none, layers, c, dropout)
-
-    def thinned(self, key: PRNGKey) -> "ServoForce":
-        """This force without the share `dropout` of its hidden units, drawn by `key`."""
-        if self.dropout == 0:
-            return self
-        width = self.layers[-1].in_features
-        assert isinstance(width, int)
-        first, second = (_keep_mask(k, width, self.dropout) for k in jr.split(key))
-        return replace(self, masks=(first, second))
+        return cls(Frozen(none), none, layers, c)
 
     def correction(self, x: Float[Array, " inputs"]) -> Float[Array, " D"]:
         """f(x)."""
         *hidden, last = self.layers
-        for layer, mask in zip(hidden, self.masks or (1.0, 1.0), strict=True):
-            x = mask * jax.nn.glu(layer(x))
+        for layer in hidden:
+            x = jax.nn.glu(layer(x))
         return last(x)
 
     def goal(self, z: Point, p: Covector, action: Float[Array, " A"], time: float) -> Point:
@@ -89,11 +74,3 @@ class ServoForce(eqx.Module):
         """The force for a frame that begins at (z, p) and lasts `time`, under friction γ."""
         towards = flat(z, log_map(z, self.goal(z, p, action, time), self.c), self.c)
         return (jnp.exp(friction * time) * towards / time - p) / time
-
-
-def _keep_mask(key: PRNGKey, width: int, rate: float) -> Float[Array, " width"]:
-    """1/(1 − rate) with probability 1 − rate, else 0: what multiplies the hidden units of a window.
-
-    Source: Srivastava et al. 2014; one mask over a sequence, Gal and Ghahramani 2016.
-    """
-    return jr.bernoulli(key, 1.0 - rate, (width,)) / (1.0 - rate)

@@ -38,20 +38,18 @@ class System(eqx.Module):
         w0: Float[Array, "B K"],
         actions: Float[Array, "B H A"],
         keys: Any = None,
-        dropout: Any = None,
     ) -> Trajectory:
         """Roll out a batch of windows from their context: one point, or two, which give a velocity.
 
-        `keys`, one for each window, draw noise; `dropout` keys, in training, what is left out.
+        `keys`, one for each window, draw noise.
         """
 
-        def one(points: Array, weights: Array, act: Array, key: Any, drop: Any) -> Trajectory:
-            model = self.world_model if drop is None else self.world_model.thinned(drop)
+        def one(points: Array, weights: Array, act: Array, key: Any) -> Trajectory:
             previous = points[-2] if points.shape[0] > 1 else None
-            return model.rollout(points[-1], act, weights, key=key, z_previous=previous)
+            return self.world_model.rollout(points[-1], act, weights, key=key, z_previous=previous)
 
-        in_axes = (0, 0, 0, None if keys is None else 0, None if dropout is None else 0)
-        return jax.vmap(one, in_axes)(z, w0, actions, keys, dropout)
+        in_axes = (0, 0, 0, None if keys is None else 0)
+        return jax.vmap(one, in_axes)(z, w0, actions, keys)
 
 
 def parameters(tree: Any) -> Any:

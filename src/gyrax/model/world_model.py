@@ -1,6 +1,5 @@
 """The covariant geometric world model: seven learned fields, a solver, and the rollout they make."""
 
-from dataclasses import replace
 from typing import Any
 
 import diffrax
@@ -109,10 +108,6 @@ class WorldModel(eqx.Module):
     def fold(self) -> Fields:
         """Every product of parameters that a rollout needs, made once."""
         return FoldedWorldModel(self)
-
-    def thinned(self, key: PRNGKey) -> "WorldModel":
-        """What training rolls out: the same but for the hidden units that dropout leaves out."""
-        return self if self.servo is None else replace(self, servo=self.servo.thinned(key))
 
     def initial_momentum(
         self, z0: Float[Array, " D"], z_previous: Float[Array, " D"] | None = None

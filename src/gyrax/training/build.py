@@ -134,7 +134,6 @@ def _servo(config: TrainConfig, key: PRNGKey) -> ServoForce | None:
         config.action_width,
         config.wm_servo,
         c=config.curvature,
-        dropout=config.wm_dropout,
         key=key,
     )
 

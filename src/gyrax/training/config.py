@@ -93,8 +93,6 @@ class TrainConfig:
     schedule: str = _setting("constant", "Learning rate over a phase", "Training")
     weight_decay: float = _setting(
         0.0, "Decoupled weight decay of the world model's matrices", "Training")  # fmt: skip
-    wm_dropout: float = _setting(
-        0.0, "Share of the servo's hidden units left out of a window", "Training")  # fmt: skip
     encoder_scale: float = _setting(0.1, "Weight of the encoder losses in phase 3", "Training")
     dynamics_scale: float = _setting(1.0, "Weight of the dynamics losses in phase 3", "Training")
     val_fraction: float = _setting(
@@ -120,8 +118,6 @@ class TrainConfig:
                 check_choice(name, getattr(self, name))
         if not 0 < self.val_fraction < 0.5:
             raise InputError(f"--val-fraction is {self.val_fraction}; give one between 0 and 0.5.")
-        if not 0 <= self.wm_dropout < 1:
-            raise InputError(f"--wm-dropout is {self.wm_dropout}; give one from 0 to below 1.")
         if self.hidden_dim % 8:
             raise InputError(f"--hidden-dim is {self.hidden_dim}; give a multiple of 8.")
         if self.sequence_length < 2:
@@ -195,7 +191,6 @@ _DEFAULT: dict[str, Any] = {
     "wm_context": 2,
     "wm_d_model": 16,
     "wm_servo": 256,
-    "wm_dropout": 0.1,
     "wm_dt": 1.0,
     "wm_T_c": 0.0,
     "wm_alpha_potential": 0.0,

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int
 
 from gyrax._types import PRNGKey
 from gyrax.losses.total import (
@@ -129,10 +129,8 @@ def window_losses(
     context = z.shape[1] - horizon
     acts = actions[:, context - 1 : -1]
 
-    dropout = None if key is None else dropout_keys(key, len(z))
-
     def roll(keys: Any) -> Trajectory:
-        return system.rollout(z[:, :context], w, acts, keys, dropout)
+        return system.rollout(z[:, :context], w, acts, keys)
 
     drawn = None
     if key is not None and samples:
@@ -149,11 +147,6 @@ def window_losses(
         drawn,
     )
     return dynamics_losses(batch), batch
-
-
-def dropout_keys(key: PRNGKey, count: int) -> Key[Array, " B"]:
-    """A key for each window of a batch, for what dropout leaves out in it."""
-    return jr.split(jr.fold_in(key, 1), count)
 
 
 def samples_of(config: TrainConfig) -> int:

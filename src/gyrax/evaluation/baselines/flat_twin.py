@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gyrax._types import PRNGKey
 from gyrax.geometry import exp_map, log_map
 from gyrax.model.system import parameters
 from gyrax.model.world_model import Trajectory, WorldModel
@@ -53,10 +52,6 @@ class FlatTwin(eqx.Module):
         """A pytree of booleans: all parameters but the jump operator's, which is the atlas'."""
         frozen = jax.tree.map(lambda _: False, self.model.jump_operator)
         return eqx.tree_at(lambda twin: twin.model.jump_operator, parameters(self), frozen)
-
-    def thinned(self, key: PRNGKey) -> "FlatTwin":
-        """As of the model itself."""
-        return FlatTwin(self.model.thinned(key), self.c)
 
     def to_flat(self, points: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
         """log₀ of points of the ball."""
