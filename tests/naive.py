@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from gyrax.dynamics import Forces
+from gyrax.fields.antisymmetric import antisymmetric
 from gyrax.geometry import conformal_factor, distance, project, temperature
 from gyrax.model.folded import Readout
 from gyrax.model.world_model import WorldModel
@@ -76,7 +77,7 @@ class NaiveFields:
         control = model.control.read(z, field_output(model.control, z, action, w))
         field = None
         if model.use_boris:
-            field = model.curl.read(z, field_output(model.curl, z, action, w))
+            field = antisymmetric(field_output(model.curl, z, action, w), len(z))
         return Forces(force - control if held is None else force - control - held, field)
 
     def readout(self, z, action, w):

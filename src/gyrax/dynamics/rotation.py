@@ -57,10 +57,14 @@ def _eliminate(matrix: Float[Array, "D D *batch"]) -> Float[Array, "D D *batch"]
     dim, ones = len(matrix), (1,) * (matrix.ndim - 2)
     index = jnp.arange(dim).reshape(dim, *ones)
 
-    def pivot(k: Array, m: Array) -> Array:
+    def pivot(k: Array, carry: tuple) -> tuple:
+        m, row, column = carry
         here = index == k
-        row = jnp.where(here, 1.0, m[k]) / m[k, k]
-        column = jnp.where(here, -1.0, m[:, k])
-        return jnp.where(here[:, None] | here, 0.0, m) - column[:, None] * row
+        row = jnp.where(here, 1.0, row) / row[k]
+        column = jnp.where(here, -1.0, column)
+        m = jnp.where(here[:, None] | here, 0.0, m) - column[:, None] * row
+        following = jnp.minimum(k + 1, dim - 1)
+        return m, m[following], m[:, following]
 
-    return jax.lax.fori_loop(0, dim, pivot, matrix)
+    # Row and column of the pivot go along, so that XLA can change the matrix where it lies.
+    return jax.lax.fori_loop(0, dim, pivot, (matrix, matrix[0], matrix[:, 0]))[0]

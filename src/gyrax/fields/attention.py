@@ -53,38 +53,62 @@ class ChristoffelQuery(eqx.Module):
         return fold_quadratic(self.feature @ embed + self.position, self.gamma)
 
 
+class Values(eqx.Module):
+    """What the heads of one field read off their slots.
+
+    The rows of `table` are W_H W_O V of the field's slots, actions before charts, then of the parts of
+    its action tokens that no action scales. A field attends to actions, to charts, or to both.
+    """
+
+    table: Float[Array, "heads rows out"]
+    actions: bool = eqx.field(static=True)
+    charts: bool = eqx.field(static=True)
+
+
 class FoldedAttention(eqx.Module):
     """Heads of covariant attention over A action slots, then K chart slots, ready for samples.
 
-    A head that does not attend to actions (or charts) has those slots masked. Built by
-    [`CovariantAttention.fold`][]; several are made one by [`stack_heads`][].
+    `score` has the rows of all slots, then those of the parts of action tokens that no action scales.
+    Heads whose field does not attend to actions (or charts) have those slots masked. Built by
+    [`CovariantAttention.fold`][]; those of several fields are made one by [`stack_fields`][].
     """
 
-    score_gain: Float[Array, "heads slots F"]
-    score_bias: Float[Array, "heads A F"]
-    value_gain: Float[Array, "heads slots out"]
-    value_bias: Float[Array, "heads A out"]
-    mask: tuple[tuple[bool, ...], ...] = eqx.field(static=True)
+    score: Float[Array, "heads rows F"]
+    values: tuple[Values, ...]
+    actions: int = eqx.field(static=True)
     gated: bool = eqx.field(static=True)
     c: float = eqx.field(static=True)
 
     def __call__(
         self, z: Point, action: Float[Array, " A"], weights: Float[Array, " K"]
-    ) -> tuple[Float[Array, "heads out"], Float[Array, "heads slots"]]:
-        """Outputs and attention weights of every head for one sample."""
-        features = quadratic_features(z)
-        count = self.score_bias.shape[1]
+    ) -> tuple[tuple[Float[Array, "heads out"], ...], Float[Array, "all_heads slots"]]:
+        """Outputs of every field's heads, and attention weights of all heads, for one sample."""
+        count = self.actions
+        slots = self.score.shape[1] - count
         charts = weights if self.gated else jnp.ones_like(weights)
-        gains = jnp.concatenate([action[:count], charts[: len(self.mask[0]) - count]])
-        score = gains * (self.score_gain @ features)
+        gains = jnp.concatenate([action[:count], charts[: slots - count]])
+        rows = self.score @ quadratic_features(z)
+        score = gains * rows[:, :slots]
         if count:
-            at_z = conformal_factor(z, self.c) * (score[:, :count] + self.score_bias @ features)
+            at_z = conformal_factor(z, self.c) * (score[:, :count] + rows[:, slots:])
             score = jnp.concatenate([at_z, score[:, count:]], axis=1)
-        attention = jax.nn.softmax(score, axis=-1, where=np.asarray(self.mask))
-        out = jnp.einsum("hs,hso->ho", attention * gains, self.value_gain)
-        if count:
-            out = out + jnp.einsum("hs,hso->ho", attention[:, :count], self.value_bias)
-        return out, attention
+        attention = jax.nn.softmax(score, axis=-1, where=self._mask(slots))
+        weighted, outputs, first = attention * gains, [], 0
+        for value in self.values:
+            heads = slice(first, first + len(value.table))
+            start, stop = 0 if value.actions else count, slots if value.charts else count
+            read = weighted[heads, start:stop]
+            if value.actions:
+                read = jnp.concatenate([read, attention[heads, :count]], axis=1)
+            outputs.append(jnp.einsum("hs,hso->ho", read, value.table))
+            first = heads.stop
+        return tuple(outputs), attention
+
+    def _mask(self, slots: int) -> np.ndarray:
+        """Which slots each head attends to."""
+        is_action = np.arange(slots) < self.actions
+        rows = [np.where(is_action, value.actions, value.charts) for value in self.values]
+        return np.repeat(rows, [len(value.table) for value in self.values], axis=0)
 
 
 class CovariantAttention(eqx.Module):
@@ -128,49 +152,41 @@ class CovariantAttention(eqx.Module):
         width = self.key.shape[0]
         score = self.key.T @ self.query.fold(embed) / width**0.5
         read = head @ self.output @ self.value
-        empty = jnp.zeros((0, width), score.dtype)
-        gain = [empty] if actions is None else [actions.weight]
-        scale = [jnp.ones(gain[0].shape[0], score.dtype)]
+        tokens, scales = [], []
+        if actions is not None:
+            tokens.append(actions.weight)
+            scales.append(jnp.ones(len(actions.weight), score.dtype))
         if charts is not None:
-            gain.append(charts.embedding)
-            scale.append(charts.scales)
-        stacked = jnp.concatenate(gain)
-        bias = empty if actions is None else actions.position
+            tokens.append(charts.embedding)
+            scales.append(charts.scales)
+        if actions is not None:
+            tokens.append(actions.position)
+            scales.append(scales[0])
+        rows = jnp.concatenate(tokens)
+        values = Values((rows @ read.T)[None], actions is not None, charts is not None)
         return FoldedAttention(
-            (jnp.concatenate(scale)[:, None] * (stacked @ score))[None],
-            (bias @ score)[None],
-            (stacked @ read.T)[None],
-            (bias @ read.T)[None],
-            ((True,) * stacked.shape[0],),
+            (jnp.concatenate(scales)[:, None] * (rows @ score))[None],
+            (values,),
+            0 if actions is None else len(actions.weight),
             charts is None or charts.gated,
             c,
         )
 
 
-def _pad(array: Array, before: int, after: int, out: int) -> Array:
-    return jnp.pad(array, ((0, 0), (before, after), (0, out - array.shape[-1])))
+def stack_fields(parts: Sequence[FoldedAttention]) -> FoldedAttention:
+    """Make one [`FoldedAttention`][] of those of several fields, so that one call serves all.
 
-
-def stack_heads(parts: Sequence[FoldedAttention], actions: int, charts: int) -> FoldedAttention:
-    """Make one [`FoldedAttention`][] of several, so that one call serves all heads.
-
-    Slots that a part lacks are masked, and outputs are padded with zeros to the widest.
+    It returns the outputs of each. The chart slots of all are gated, or of none.
     """
-    width = max(part.value_gain.shape[-1] for part in parts)
-    fields: list[list] = [[], [], [], []]
-    mask: list[tuple[bool, ...]] = []
+    actions = max(part.actions for part in parts)
+    charts = max(part.score.shape[1] - 2 * part.actions for part in parts)
+    scores = []
     for part in parts:
-        has_actions = part.score_bias.shape[1] > 0
-        has_charts = len(part.mask[0]) > part.score_bias.shape[1]
-        before = 0 if has_actions else actions
-        after = 0 if has_charts else charts
-        size = part.score_gain.shape[-1]
-        fields[0].append(_pad(part.score_gain, before, after, size))
-        fields[1].append(_pad(part.score_bias, before, 0, size))
-        fields[2].append(_pad(part.value_gain, before, after, width))
-        fields[3].append(_pad(part.value_bias, before, 0, width))
-        mask.extend((False,) * before + row + (False,) * after for row in part.mask)
-    with_charts = [p for p in parts if len(p.mask[0]) > p.score_bias.shape[1]]
-    gated = any(part.gated for part in with_charts)
-    gain, bias, value_gain, value_bias = (jnp.concatenate(field) for field in fields)
-    return FoldedAttention(gain, bias, value_gain, value_bias, tuple(mask), gated, parts[0].c)
+        gains, constants = jnp.split(part.score, [part.score.shape[1] - part.actions], axis=1)
+        before, after = actions - part.actions, charts - (gains.shape[1] - part.actions)
+        gains = jnp.pad(gains, ((0, 0), (before, after), (0, 0)))
+        constants = jnp.pad(constants, ((0, 0), (before, 0), (0, 0)))
+        scores.append(jnp.concatenate([gains, constants], axis=1))
+    gated = any(part.gated for part in parts if any(value.charts for value in part.values))
+    values = tuple(value for part in parts for value in part.values)
+    return FoldedAttention(jnp.concatenate(scores), values, actions, gated, parts[0].c)

@@ -55,13 +55,13 @@ class CovariantControl(eqx.Module):
             self.embed.matrix, self.head.matrix, actions=self.actions, charts=self.charts, c=self.c
         )
 
-    def read(self, z: Point, out: Float[Array, " width"]) -> Float[Array, " D"]:
+    def read(self, z: Point, out: Float[Array, " D"]) -> Float[Array, " D"]:
         """The force from the head's output; in the orthonormal frame it is multiplied by λ."""
-        force = out[: z.shape[-1]]
-        return conformal_factor(z, self.c) * force if self.orthonormal else force
+        return conformal_factor(z, self.c) * out if self.orthonormal else out
 
     def __call__(
         self, z: Point, action: Float[Array, " A"], w: Float[Array, " K"]
     ) -> Float[Array, " D"]:
         """The control force at one point under one action."""
-        return self.read(z, self.fold()(z, action, w)[0][0])
+        (out,), _ = self.fold()(z, action, w)
+        return self.read(z, out[0])

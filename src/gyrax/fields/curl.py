@@ -15,7 +15,7 @@ from gyrax.fields.tokenizers import ActionTokenizer
 class CovariantCurl(eqx.Module):
     """F(z, a) with F + Fᵀ = 0, by attention from z to the action tokens.
 
-    The head gives the D(D − 1)/2 entries above the diagonal, row by row.
+    The head gives the D(D − 1)/2 entries above the diagonal, row by row; folded, it gives all D².
 
     Source: specification, *CovariantValueCurl*.
     """
@@ -41,16 +41,17 @@ class CovariantCurl(eqx.Module):
         )
 
     def fold(self) -> FoldedAttention:
-        """One head over the actions."""
-        return self.attention.fold(
-            self.embed.matrix, self.head.matrix, actions=self.actions, c=self.c
-        )
+        """One head over the actions, whose output is F row by row."""
+        embed, head = self.embed.matrix, self.head.matrix
+        dim = embed.shape[1]
+        full = antisymmetric(head, dim).reshape(dim * dim, -1)
+        return self.attention.fold(embed, full, actions=self.actions, c=self.c)
 
-    def read(self, z: Point, out: Float[Array, " width"]) -> Float[Array, "D D"]:
-        """The antisymmetric matrix from the head's output."""
-        dim = z.shape[-1]
-        return antisymmetric(out[: dim * (dim - 1) // 2], dim)
+    def read(self, z: Point, out: Float[Array, " square"]) -> Float[Array, "D D"]:
+        """F from the folded head's output."""
+        return out.reshape(z.shape[-1], -1)
 
     def __call__(self, z: Point, action: Float[Array, " A"]) -> Float[Array, "D D"]:
         """The field strength at one point under one action."""
-        return self.read(z, self.fold()(z, action, jnp.zeros(0, z.dtype))[0][0])
+        (out,), _ = self.fold()(z, action, jnp.zeros(0, z.dtype))
+        return self.read(z, out[0])

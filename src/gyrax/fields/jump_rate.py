@@ -56,10 +56,11 @@ class CovariantJumpRate(eqx.Module):
             self.embed.matrix, self.head.matrix, charts=self.charts, c=self.c
         )
 
-    def read(self, out: Float[Array, " width"]) -> Float[Array, ""]:
+    def read(self, out: Float[Array, " 1"]) -> Float[Array, ""]:
         """The rate from the head's output."""
         return jax.nn.softplus(out[0] + self.offset)
 
     def __call__(self, z: Point, w: Float[Array, " K"]) -> Float[Array, ""]:
         """The rate at one point under chart weights `w`."""
-        return self.read(self.fold()(z, jnp.zeros(0, z.dtype), w)[0][0])
+        (out,), _ = self.fold()(z, jnp.zeros(0, z.dtype), w)
+        return self.read(out[0])

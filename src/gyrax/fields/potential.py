@@ -9,7 +9,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from gyrax._types import Point, PRNGKey
-from gyrax.fields.attention import CovariantAttention, FoldedAttention, stack_heads
+from gyrax.fields.attention import CovariantAttention, FoldedAttention
 from gyrax.fields.linear import SpectralLinear
 from gyrax.fields.tokenizers import ChartTokenizer
 from gyrax.geometry import conformal_factor, distance, safe_norm
@@ -95,7 +95,7 @@ class CovariantPotential(eqx.Module):
         for attention, force, value in pairs:
             head = jnp.concatenate([force.matrix, value.matrix])
             folded.append(attention.fold(self.embed.matrix, head, charts=self.charts, c=self.c))
-        return stack_heads(folded, 0, self.charts.embedding.shape[0])
+        return jax.tree.map(lambda *heads: jnp.concatenate(heads), *folded)
 
     def read(
         self, z: Point, out: Float[Array, "2 width"]
@@ -113,7 +113,8 @@ class CovariantPotential(eqx.Module):
 
     def phi(self, folded: FoldedAttention, z: Point, w: Float[Array, " K"]) -> Float[Array, ""]:
         """Φ alone."""
-        return self.read(z, folded(z, jnp.zeros(0, z.dtype), w)[0])[1]
+        (out,), _ = folded(z, jnp.zeros(0, z.dtype), w)
+        return self.read(z, out)[1]
 
     def __call__(
         self, z: Point, w: Float[Array, " K"]
@@ -123,4 +124,5 @@ class CovariantPotential(eqx.Module):
         if self.force == "gradient":
             phi, force = jax.value_and_grad(lambda x: self.phi(folded, x, w))(z)
             return force, phi
-        return self.read(z, folded(z, jnp.zeros(0, z.dtype), w)[0])
+        (out,), _ = folded(z, jnp.zeros(0, z.dtype), w)
+        return self.read(z, out)

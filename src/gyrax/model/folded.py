@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gyrax.dynamics import Forces
-from gyrax.fields.attention import FoldedAttention, stack_heads
+from gyrax.fields.attention import FoldedAttention, stack_fields
 from gyrax.fields.chart_target import FoldedChartTarget
 from gyrax.fields.jump_operator import FoldedJumpOperator
 
@@ -71,13 +71,11 @@ class FoldedWorldModel(eqx.Module):
         """Fold once, outside of any loop over steps; under `vmap` with the model unbatched this is
         done once per batch."""
         self.model = model
-        actions = model.control.actions.weight.shape[0]
-        charts = model.control.charts.embedding.shape[0]
         self.potential_heads = model.potential.fold()
         parts = [self.potential_heads, model.control.fold()]
         if model.use_boris:
             parts.append(model.curl.fold())
-        self.force_heads = stack_heads(parts, actions, charts)
+        self.force_heads = stack_fields(parts)
         self.rate_head = model.jump_rate.fold()
         self.chart_target = model.chart_target.fold()
         self.jump_operator = model.jump_operator.fold()
@@ -91,18 +89,18 @@ class FoldedWorldModel(eqx.Module):
     ) -> Forces:
         """Kick ∂Φ − u and field F at one state."""
         model = self.model
-        out, _ = self.force_heads(z, action, w)
+        (potential, control, *curl), _ = self.force_heads(z, action, w)
         if model.potential.force == "gradient":
             force = jax.grad(lambda x: model.potential.phi(self.potential_heads, x, w))(z)
         else:
-            force, _ = model.potential.read(z, out[:2])
-        field = model.curl.read(z, out[3]) if model.use_boris else None
-        kick = force - model.control.read(z, out[2])
+            force, _ = model.potential.read(z, potential)
+        field = model.curl.read(z, curl[0][0]) if curl else None
+        kick = force - model.control.read(z, control[0])
         return Forces(kick if held is None else kick - held, field)
 
     def readout(self, z: Vector, action: Float[Array, " A"], w: Float[Array, " K"]) -> Readout:
         """Chart logits and jump rate at one state."""
-        out, _ = self.rate_head(z, jnp.zeros(0, z.dtype), w)
+        (out,), _ = self.rate_head(z, jnp.zeros(0, z.dtype), w)
         return Readout(self.chart_target(z, action), self.model.jump_rate.read(out[0]))
 
     def phi(self, z: Vector, w: Float[Array, " K"]) -> Float[Array, ""]:
