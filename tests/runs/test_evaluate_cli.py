@@ -109,6 +109,21 @@ def test_ablation_goes_on_where_it_stopped(trained, tiny_folder, tmp_path):
     refused(*command, "--wm-dt", 0.5, says="holds an ablation with another wm_dt")
 
 
+def test_an_ablation_outlives_a_variant_that_diverges(trained, tiny_folder, tmp_path):
+    command = ["ablate", "--encoder", trained, "--data", tiny_folder, "--phase2-epochs", 2]
+    command += ["--seeds", 1]
+    vary = ["--vary", "lr_wm=1e30,1e-3", "--out", tmp_path / "a"]
+    for _ in range(2):
+        result = call(*command, *vary)
+        assert result.exit_code == 0, (result.output, result.exception)
+        wild, tame = json.loads((tmp_path / "a" / "table.json").read_text())["rows"][1:]
+        assert wild == {"variant": "lr_wm=1e30", "seeds": 1, "diverged": [0]} and tame["error"] > 0
+    assert "lr_wm=1e30: done already" in result.output
+    assert "diverged with seed 0" in (tmp_path / "a" / "table.md").read_text()
+    reference = ["--lr-wm", "1e30", "--vary", "boris=off", "--out", tmp_path / "b"]
+    refused(*command, *reference, says="the reference diverged with seed 0")
+
+
 @pytest.mark.parametrize(
     ("vary", "says"),
     [

@@ -193,7 +193,10 @@ def run_variant(
     out: Path,
     console: Console,
 ) -> list[dict[str, Any]]:
-    """The cells of one variant, one a seed, trained where `out` does not hold them."""
+    """The cells of one variant, one a seed, trained where `out` does not hold them.
+
+    One that diverges in training is kept as such, so that the others are not lost to it.
+    """
     numbers = [reference.seed + i for i in range(seeds)]
     places = [cell_file(out, variant, seed, latents.identity) for seed in numbers]
     cells = [_held(file, key, console) for file, key in places]
@@ -212,20 +215,24 @@ def run_variant(
     with make_progress(console) as progress:
         task = progress.add_task(variant.name, total=phase.epochs * len(rows), note="compiling")
 
-        def finished(k: int, module: Any) -> None:
+        def keep(k: int, **found: Any) -> None:
             i = rows[k]
-            errors = batch.errors(forecast(module, batch))
-            episodes = np.unique(batch.episode)
-            means = [errors[batch.episode == e].mean(0).tolist() for e in episodes]
             file, key = places[i]
-            cell = {
-                "key": key, "variant": variant.name, "seed": numbers[i],
-                "episodes": episodes.tolist(), "errors": means,
-            }  # fmt: skip
+            cell = {"key": key, "variant": variant.name, "seed": numbers[i], **found}
             _write(file, cell)
             cells[i] = cell
 
+        def finished(k: int, module: Any) -> None:
+            errors = batch.errors(forecast(module, batch))
+            if not np.isfinite(errors).all():
+                return diverged(k, phase.epochs - 1)
+            episodes = np.unique(batch.episode)
+            means = [errors[batch.episode == e].mean(0).tolist() for e in episodes]
+            keep(k, episodes=episodes.tolist(), errors=means)
+
+        diverged = lambda k, epoch: keep(k, episodes=[], errors=[], diverged=epoch)
         told = lambda done, loss: progress.update(task, completed=done, note=f"loss {loss:.4f}")
         modules, chosen_seeds = [maker(numbers[i]) for i in rows], [numbers[i] for i in rows]
-        fit(variant.config, phase, own.training_data(), modules, chosen_seeds, finished, told)
+        data = own.training_data()
+        fit(variant.config, phase, data, modules, chosen_seeds, finished, told, diverged)
     return [cell for cell in cells if cell is not None]

@@ -10,13 +10,14 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from gyrax._errors import InputError
 from gyrax.evaluation.files import written_whole
 from gyrax.evaluation.statistics import Bootstrap
 from gyrax.evaluation.variants import REFERENCE
 
 COLUMNS = (
     "variant", "seeds", "error", "error_low", "error_high", "last", "last_low", "last_high",
-    "difference", "difference_low", "difference_high",
+    "difference", "difference_low", "difference_high", "diverged",
 )  # fmt: skip
 
 
@@ -24,9 +25,17 @@ def summarise(cells: dict[str, list[dict[str, Any]]], split: str) -> dict[str, A
     """One row a variant: mean error and error at the last step, and the paired difference to the
     reference, each with its interval by bootstrap over episodes, averaged over seeds.
 
-    An episode counts once, however long it is; only episodes that every variant has are counted.
+    An episode counts once, however long it is; only episodes that every variant has are counted. A
+    variant of which a seed diverged has no numbers. Raises `InputError` where that is the reference.
     """
-    shared = set.intersection(*(set(c["episodes"]) for group in cells.values() for c in group))
+    lost = {n: [c["seed"] for c in group if "diverged" in c] for n, group in cells.items()}
+    if lost[REFERENCE]:
+        raise InputError(
+            f"the reference diverged with seed {lost[REFERENCE][0]}, so there is nothing to compare with; "
+            "give a lower --lr-wm and another --out."
+        )
+    whole = [c for name, group in cells.items() if not lost[name] for c in group]
+    shared = set.intersection(*(set(c["episodes"]) for c in whole))
     kept = sorted(shared)
 
     def values(group: list[dict[str, Any]]) -> np.ndarray:
@@ -37,8 +46,11 @@ def summarise(cells: dict[str, list[dict[str, Any]]], split: str) -> dict[str, A
     base = values(cells[REFERENCE])
     rows = []
     for name, group in cells.items():
-        own = values(group)
         row: dict[str, Any] = {"variant": name, "seeds": len(group)}
+        if lost[name]:
+            rows.append(row | {"diverged": lost[name]})
+            continue
+        own = values(group)
         row |= bootstrap.total_mean(own).entries("error")
         row |= bootstrap.mean(own[..., -1:]).scalar().entries("last")
         row["per_seed"] = own.mean((1, 2)).tolist()
@@ -50,6 +62,8 @@ def summarise(cells: dict[str, list[dict[str, Any]]], split: str) -> dict[str, A
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
+    if "diverged" in row:
+        return [row["variant"], str(row["seeds"]), _divergence(row), "", ""]
     spans = [
         f"{row[k]:.4f} [{row[f'{k}_low']:.4f}, {row[f'{k}_high']:.4f}]" for k in ("error", "last")
     ]
@@ -57,6 +71,10 @@ def _cells(row: dict[str, Any]) -> list[str]:
         ends = f"[{row['difference_low']:+.4f}, {row['difference_high']:+.4f}]"
         return [row["variant"], str(row["seeds"]), *spans, f"{row['difference']:+.4f} {ends}"]
     return [row["variant"], str(row["seeds"]), *spans, ""]
+
+
+def _divergence(row: dict[str, Any]) -> str:
+    return f"diverged with seed {', '.join(map(str, row['diverged']))}"
 
 
 def _head(summary: dict[str, Any]) -> list[str]:
@@ -121,6 +139,9 @@ def draw_ablation(summary: dict[str, Any], file: Path) -> Path:
     height = 1.4 + 0.34 * len(rows)
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, height), sharey=True)
     for y, row in zip(at, rows, strict=True):
+        if "diverged" in row:
+            left.text(0.02, y, _divergence(row), transform=left.get_yaxis_transform(), va="center")
+            continue
         colour = "#22223b" if row["variant"] == REFERENCE else "#2e86ab"
         left.plot([row["error_low"], row["error_high"]], [y, y], color=colour, lw=2)
         left.plot(row["per_seed"], [y] * row["seeds"], "o", color=colour, ms=3, alpha=0.4)

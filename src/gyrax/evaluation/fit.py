@@ -28,6 +28,7 @@ from gyrax.training.step import exact_norms
 
 GROUP = "world_model"
 Told = Callable[[int, float], None]
+Diverged = Callable[[int, int], None]
 Finished = Callable[[int, Any], None]
 
 
@@ -154,29 +155,34 @@ def fit(
     seeds: Sequence[int],
     finished: Finished,
     told: Told = lambda epochs, loss: None,
+    diverged: Diverged | None = None,
 ) -> None:
     """Train one module a seed (alike but for their arrays) by one program that is compiled once.
 
     `finished(i, module)` is called with each trained module, `told(epochs done in all, loss)` after
-    every epoch. Raises `InputError` where a loss is not finite.
+    every epoch, and `diverged(i, epoch)` where a loss is not finite; without it `InputError` is raised.
     """
     samples = len(data.index)
-    compiled, done = None, 0
+    compiled = None
     for i, (module, seed) in enumerate(zip(modules, seeds, strict=True)):
         state, epoch, trainable = start_phase(
             config, phase, regressed(module, data), samples, seed=seed
         )
         if compiled is None:
             compiled = epoch.lower(data, state).compile()
-        for _ in range(phase.epochs):
+        for number in range(phase.epochs):
             state, metrics = compiled(data, state)
             state = exact_norms(state, trainable)
-            done += 1
             loss = float(metrics["loss"])
-            if not jnp.isfinite(loss):
+            told(i * phase.epochs + number + 1, loss)
+            if jnp.isfinite(loss):
+                continue
+            if diverged is None:
                 raise InputError(
-                    f"{type(module).__name__} of seed {seed} diverged in epoch {done - 1}; its "
+                    f"{type(module).__name__} of seed {seed} diverged in epoch {number}; its "
                     "learning rate (--lr-wm of the checkpoint) is too high for it."
                 )
-            told(done, loss)
-        finished(i, state.system)
+            diverged(i, number)
+            break
+        else:
+            finished(i, state.system)
