@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from gyrax._types import Point, PRNGKey
-from gyrax.dynamics.rotation import cayley_rotate
 from gyrax.fields.antisymmetric import antisymmetric
 from gyrax.fields.initial import normal, on_device
 from gyrax.fields.linear import Frozen
@@ -68,9 +67,8 @@ class FactorizedJumpOperator(eqx.Module):
         """R of every chart."""
         dim = self.center.shape[-1]
         skew = jax.vmap(antisymmetric, in_axes=(0, None))(self.generator, dim)
-        columns = jax.vmap(cayley_rotate, in_axes=(None, 1), out_axes=1)
-        turns = jax.vmap(columns, in_axes=(0, None))(skew, jnp.eye(dim, dtype=skew.dtype))
-        return self.base.value @ turns
+        eye = jnp.eye(dim, dtype=skew.dtype)
+        return self.base.value @ jnp.linalg.solve(eye - skew, eye + skew)
 
     def fold(self) -> FoldedJumpOperator:
         """Multiply out R_sᵀR_t for all pairs, once per batch."""
