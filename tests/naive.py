@@ -81,8 +81,7 @@ class NaiveFields:
         return Forces(force - control if held is None else force - control - held, field)
 
     def readout(self, z, action, w):
-        field = self.model.jump_rate
-        rate = field.read(field_output(field, z, action, field.seen(w)))
+        rate = self.model.jump_rate.read(field_output(self.model.jump_rate, z, action, w))
         return Readout(chart_logits(self.model.chart_target, z, action), rate)
 
     def phi(self, z, w):

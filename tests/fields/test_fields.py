@@ -121,15 +121,3 @@ def test_the_jump_rate_has_tokens_of_its_own_scale():
         eqx.tree_at(lambda m: m.jump_rate.charts.embedding, m, jnp.zeros(0)) for m in (one, two)
     )
     assert eqx.tree_equal(one, two)
-
-
-def test_a_hard_jump_rate_sees_only_which_chart_is_heaviest():
-    z = jnp.array([0.1, -0.2, 0.3, 0.0])
-    sharp, blurred, other = jnp.array(
-        [[0.0, 1.0, 0.0], [0.3, 0.4, 0.3], [0.4, 0.3, 0.3]], dtype=z.dtype
-    )
-    hard = world_model(wm_jump_hard=True, wm_jump_token_init=3.0).jump_rate
-    soft = world_model(wm_jump_token_init=3.0).jump_rate
-    assert hard(z, blurred) == hard(z, sharp) == soft(z, sharp)
-    assert abs(hard(z, other) - hard(z, blurred)) > 1e-3
-    assert abs(soft(z, blurred) - soft(z, sharp)) > 1e-3

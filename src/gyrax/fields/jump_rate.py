@@ -16,8 +16,7 @@ class CovariantJumpRate(eqx.Module):
     """λ(z, w) = softplus(attention from z to the chart tokens + offset) ≥ 0, per unit of model time.
 
     The specification has no offset (zero), so that an untrained rate is log 2; a negative one makes
-    jumps rare from the start. With `hard`, which it does not have either, the rate is that of leaving
-    the heaviest chart, the one that a jump leaves: of w it sees only which that is.
+    jumps rare from the start.
 
     Source: specification, *CovariantJumpRate*.
     """
@@ -28,7 +27,6 @@ class CovariantJumpRate(eqx.Module):
     head: SpectralLinear
     offset: Float[Array, ""]
     c: float = eqx.field(static=True)
-    hard: bool = eqx.field(static=True, default=False)
 
     @classmethod
     def create(
@@ -39,7 +37,6 @@ class CovariantJumpRate(eqx.Module):
         *,
         offset: float,
         c: float,
-        hard: bool,
         key: PRNGKey,
     ) -> "CovariantJumpRate":
         """A rate over the given chart tokens."""
@@ -51,7 +48,6 @@ class CovariantJumpRate(eqx.Module):
             SpectralLinear.create(1, width, key=head),
             jnp.asarray(offset, float),
             c,
-            hard,
         )
 
     def fold(self) -> FoldedAttention:
@@ -60,15 +56,11 @@ class CovariantJumpRate(eqx.Module):
             self.embed.matrix, self.head.matrix, charts=self.charts, c=self.c
         )
 
-    def seen(self, w: Float[Array, " K"]) -> Float[Array, " K"]:
-        """The chart weights by which the tokens are gated."""
-        return jax.nn.one_hot(jnp.argmax(w), len(w), dtype=w.dtype) if self.hard else w
-
     def read(self, out: Float[Array, " 1"]) -> Float[Array, ""]:
         """The rate from the head's output."""
         return jax.nn.softplus(out[0] + self.offset)
 
     def __call__(self, z: Point, w: Float[Array, " K"]) -> Float[Array, ""]:
         """The rate at one point under chart weights `w`."""
-        (out,), _ = self.fold()(z, jnp.zeros(0, z.dtype), self.seen(w))
+        (out,), _ = self.fold()(z, jnp.zeros(0, z.dtype), w)
         return self.read(out[0])

@@ -120,7 +120,7 @@ DYNAMICS: tuple[Term, ...] = (
          lambda b: dynamics.jump_sparsity(b.trajectory.jump_rates, b.mask), ours=0.0),
     Term("jump_likelihood", 0.0, "Likelihood of observed chart changes (not in the document)",
          lambda b: dynamics.jump_surprise(
-             b.frame_time * b.trajectory.jump_rates, b.chart_changes, b.mask), ours=0.5),
+             b.frame_time * b.trajectory.jump_rates, b.chart_changes, b.mask), ours=0.05),
     Term("energy_score", 0.0, "Energy score of two sampled rollouts (not in the document)",
          lambda b: dynamics.energy_score(b.samples, b.z, b.mask, b.c), needs_samples=True),
 )  # fmt: skip

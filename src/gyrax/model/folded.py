@@ -100,7 +100,7 @@ class FoldedWorldModel(eqx.Module):
 
     def readout(self, z: Vector, action: Float[Array, " A"], w: Float[Array, " K"]) -> Readout:
         """Chart logits and jump rate at one state."""
-        (out,), _ = self.rate_head(z, jnp.zeros(0, z.dtype), self.model.jump_rate.seen(w))
+        (out,), _ = self.rate_head(z, jnp.zeros(0, z.dtype), w)
         return Readout(self.chart_target(z, action), self.model.jump_rate.read(out[0]))
 
     def phi(self, z: Vector, w: Float[Array, " K"]) -> Float[Array, ""]:

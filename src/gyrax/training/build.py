@@ -90,7 +90,6 @@ def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) 
             width,
             offset=config.wm_jump_offset,
             c=c,
-            hard=config.wm_jump_hard,
             key=next(keys),
         ),
         CovariantMomentumInit.create(dim, orthonormal=orthonormal, c=c, key=next(keys)),

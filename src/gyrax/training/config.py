@@ -55,9 +55,6 @@ class TrainConfig:
         0.02, "Standard deviation of the jump rate's initial chart tokens", "Architecture")  # fmt: skip
     wm_jump_offset: float = _setting(
         0.0, "Initial offset inside the jump rate's softplus", "Architecture")  # fmt: skip
-    wm_jump_hard: bool = _setting(
-        False, "Jump rate sees which chart is heaviest, not the weights", "Architecture",
-        "--wm-jump-hard/--wm-jump-soft")  # fmt: skip
 
     # Integration
     solver: str = _setting("baoab", "Solver name or splitting word", "Integration")
@@ -201,9 +198,8 @@ _DEFAULT: dict[str, Any] = {
     "solver": "boa",
     "wm_orthonormal": True,
     "wm_output_init": 0.01,
-    "wm_jump_token_init": 10.0,
+    "wm_jump_token_init": 3.0,
     "wm_jump_offset": -3.0,
-    "wm_jump_hard": True,
     "schedule": "cosine",
     # Chosen on the validation episodes.
     "lr_wm": 2e-3,
