@@ -15,6 +15,8 @@ from gyrax.evaluation.files import written_whole
 from gyrax.evaluation.statistics import Bootstrap
 from gyrax.evaluation.variants import REFERENCE
 
+FAR = 5.0
+"""How many times the least error the largest has to be for the figure to have logarithmic axes."""
 COLUMNS = (
     "variant", "seeds", "error", "error_low", "error_high", "last", "last_low", "last_high",
     "difference", "difference_low", "difference_high", "diverged",
@@ -74,7 +76,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _divergence(row: dict[str, Any]) -> str:
-    return f"diverged with seed {', '.join(map(str, row['diverged']))}"
+    seeds = row["diverged"]
+    return f"diverged with seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
 def _head(summary: dict[str, Any]) -> list[str]:
@@ -151,8 +154,13 @@ def draw_ablation(summary: dict[str, Any], file: Path) -> Path:
             colour = "#5b8c5a" if high < 0 else "#d1495b" if low > 0 else "#8d99ae"
             right.plot([low, high], [y, y], color=colour, lw=2)
             right.plot(row["difference"], y, "o", color=colour, ms=6)
+    errors = [row["error"] for row in rows if "error" in row]
+    if max(errors) > FAR * min(errors):  # else the others would lie on top of each other
+        left.set_xscale("log")
+        right.set_xscale("symlog", linthresh=min(errors))
     right.axvline(0, color="#22223b", lw=0.8)
     left.set_yticks(at, [row["variant"] for row in rows])
+    left.set_ylim(-0.6, len(rows) - 0.4)
     left.set_xlabel(f"mean geodesic error over {summary['horizon']} steps")
     right.set_xlabel("minus the reference (green: better)")
     for ax in (left, right):
