@@ -15,12 +15,17 @@ from gyrax._errors import InputError
 from gyrax.data.frames import Frames, load_frames
 from gyrax.data.lerobot import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
-from gyrax.evaluation.ablation_table import console_table, summarise, write_tables
+from gyrax.evaluation.ablation_table import (
+    console_table,
+    diverged_seeds,
+    summarise,
+    write_tables,
+)
 from gyrax.evaluation.files import written_whole
 from gyrax.evaluation.fit import fit, forecaster_phase
 from gyrax.evaluation.forecasters import MODEL, Trainer, forecast
 from gyrax.evaluation.latents import Latents
-from gyrax.evaluation.variants import Variant, make_variants, parse_factor
+from gyrax.evaluation.variants import REFERENCE, Variant, make_variants, parse_factor
 from gyrax.training.config import TrainConfig, check_choice, make_config
 from gyrax.training.device import prepare_device
 from gyrax.training.log import make_progress
@@ -77,6 +82,11 @@ def ablate_run(
     cells = {}
     for variant in variants:
         cells[variant.name] = run_variant(variant, reference, seeds, latents, split, out, console)
+        if lost := diverged_seeds(cells[REFERENCE]):  # the first to be trained
+            raise InputError(
+                f"the reference diverged with seed {lost[0]}, so there is nothing to compare with; "
+                "give a lower --lr-wm and another --out."
+            )
     summary = summarise(cells, split)
     console.print(console_table(summary))
     for file in write_tables(summary, out):
