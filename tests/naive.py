@@ -13,7 +13,8 @@ from gyrax.model.world_model import WorldModel
 def attend(attention, z, x_query, tokens, places, c):
     """Output and attention weights of one query over explicit tokens, K and V projected per token."""
     query = attention.query
-    q = query.feature @ x_query + query.position @ z + jnp.einsum("aij,i,j->a", query.gamma, z, z)
+    x = query.scale * z
+    q = query.feature @ x_query + query.position @ x + jnp.einsum("aij,i,j->a", query.gamma, x, x)
     transported = conformal_factor(places, c) / conformal_factor(z, c)
     keys = transported[:, None] * jax.vmap(lambda x: attention.key @ x)(tokens)
     values = jax.vmap(lambda x: attention.value @ x)(tokens)
@@ -57,9 +58,11 @@ def chart_logits(field, z, action):
     """The chart target, its quadratic term over all D² products."""
     proximity = distance(z[None], project(field.center, field.c), field.c)
     tokens, _ = field.actions(action, z)
-    quadratic = jnp.einsum("kij,i,j->k", field.gamma, z, z)
+    x = field.scale * z
+    quadratic = jnp.einsum("kij,i,j->k", field.gamma, x, x)
+    linear = 0.0 if field.linear is None else field.linear @ x
     scaled = proximity / temperature(z, z.shape[-1], field.c)
-    return quadratic - scaled + field.head(jnp.mean(tokens, axis=0))
+    return quadratic + linear - scaled + field.head(jnp.mean(tokens, axis=0))
 
 
 class NaiveFields:

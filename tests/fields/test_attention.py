@@ -1,5 +1,7 @@
 """The folded attention is the specification's attention, term by term."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,10 @@ from gyrax.model.folded import FoldedWorldModel
 from gyrax.training.build import build_system
 from gyrax.training.config import make_config
 
+SMALL = dict(
+    latent_dim=5, num_charts=4, wm_d_model=24, hidden_dim=16, codes_per_chart=3, action_dim=3,
+    wm_token_init=0.7, curvature=0.6,
+)  # fmt: skip
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 
@@ -19,10 +25,11 @@ TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 def model(request, dtype):
     config = make_config(
         "document",
-        dict(latent_dim=5, num_charts=4, wm_d_model=24, hidden_dim=16, codes_per_chart=3,
-             action_dim=3, wm_token_init=0.7, wm_gate_charts=request.param, curvature=0.6),
-    )  # fmt: skip
-    return build_system(config, 7, key=jr.key(1)).world_model
+        SMALL | dict(wm_gate_charts=request.param, wm_unit_features=not request.param),
+    )
+    model = build_system(config, 7, key=jr.key(1)).world_model
+    linear = jr.normal(jr.key(3), (4, 5))
+    return eqx.tree_at(lambda m: m.chart_target.linear, model, linear, is_leaf=lambda x: x is None)
 
 
 def samples(dtype, count=6):
@@ -75,11 +82,48 @@ def test_stacked_heads_equal_the_fields(model, dtype):
             (forces.field, jax.vmap(model.curl)(z, action)),
             (jax.vmap(folded.phi)(z, w), phi),
             (readout.chart_logits, jax.vmap(model.chart_target)(z, action)),
+            (
+                readout.chart_logits,
+                jax.vmap(partial(naive.chart_logits, model.chart_target))(z, action),
+            ),
             (readout.jump_rate, jax.vmap(model.jump_rate)(z, w)),
         ]
 
     for have, want in pairs(model):
         close(have, want, dtype)
+
+
+def test_unit_features_change_the_training_and_not_the_start(dtype):
+    """Before training they give the same logits and rates, to which gradients are D times as large."""
+    z, action, w = samples(dtype)
+
+    @eqx.filter_jit
+    def start(model):
+        def logits(m):
+            return jax.vmap(m.chart_target)(z, action), jax.vmap(m.jump_rate)(z, w)
+
+        rise = eqx.filter_grad(lambda m: jnp.sum(logits(m)[0] ** 2))(model)
+        steep = eqx.filter_grad(lambda m: jnp.sum(logits(m)[1] ** 2))(model)
+        query = lambda m: m.jump_rate.attention.query
+        return (
+            logits(model),
+            rise.chart_target.gamma,
+            query(steep).gamma,
+            query(steep).position,
+        )
+
+    (raw, *before), (unit, *after) = (
+        start(
+            build_system(
+                make_config("document", SMALL | {"wm_unit_features": on}), 7, key=jr.key(1)
+            ).world_model
+        )
+        for on in (False, True)
+    )
+    for have, want in zip(unit, raw, strict=True):
+        close(have, want, dtype)
+    for have, want, factor in zip(after, before, (5, 5, 5**0.5), strict=True):
+        close(have, factor * want, dtype)
 
 
 def test_gradients_equal_the_naive_form(model, dtype):

@@ -115,11 +115,10 @@ def evaluate(
     report["skill_mean"] = report[MODEL]["skill_mean"]
     if options.long:
         report["long"] = _long_report(latents, modules, split, options.long)
-    trajectory = rollouts(modules[MODEL][0], chosen.batch)
+    trajectories = [rollouts(system, chosen.batch) for system in modules[MODEL]]
     rows = frames.rows(latents.split(split))
-    report |= _diagnostics(
-        modules[MODEL][0], trajectory, chosen.chart, latents.x[rows], latents.z[rows]
-    )
+    report |= _encoder_diagnostics(latents.system, latents.x[rows], latents.z[rows])
+    report |= _rollout_diagnostics(trajectories, chosen.chart, config.curvature)
     shown = lively_windows(chosen.batch)
     sampled = None
     if options.samples:
@@ -127,7 +126,7 @@ def evaluate(
             modules[MODEL], seeds, latents, chosen, options.samples, shown
         )
     errors = scored.errors[MODEL].mean(0)
-    return Evaluation(report, trajectory, chosen.batch, errors, latents, sampled, shown)
+    return Evaluation(report, trajectories[0], chosen.batch, errors, latents, sampled, shown)
 
 
 def _modules(
@@ -215,13 +214,30 @@ def _rate_ratio(rates: np.ndarray, chart: np.ndarray) -> dict[str, float]:
     }
 
 
-def _diagnostics(
-    system: System, trajectory: Trajectory, chart: np.ndarray, x: np.ndarray, z: np.ndarray
+def _rollout_diagnostics(
+    trajectories: list[Trajectory], chart: np.ndarray, c: float
 ) -> dict[str, float]:
-    """Scalars about charts, energy, jumps and codes."""
+    """Scalars about charts, energy and jumps, each a mean over the rollouts of all seeds."""
+    found = []
+    for trajectory in trajectories:
+        positions, momenta = jnp.asarray(trajectory.positions), jnp.asarray(trajectory.momenta)
+        energy = np.asarray(trajectory.effective_potential + kinetic_energy(positions, momenta, c))
+        rates = np.asarray(trajectory.jump_rates)
+        found.append(
+            {
+                "chart_accuracy": float((trajectory.chart_logits.argmax(-1) == chart).mean()),
+                "energy_drift": float(np.abs(energy - energy[:, :1]).max(axis=1).mean()),
+                "jump_rate": float(rates.mean()),
+                **_rate_ratio(rates, chart),
+                "jumps_per_frame": float(np.asarray(trajectory.jump_mask).mean()),
+            }
+        )
+    return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
+
+
+def _encoder_diagnostics(system: System, x: np.ndarray, z: np.ndarray) -> dict[str, float]:
+    """Scalars about charts and codes of the encoded frames."""
     c = system.world_model.c
-    positions, momenta = jnp.asarray(trajectory.positions), jnp.asarray(trajectory.momenta)
-    energy = np.asarray(trajectory.effective_potential + kinetic_energy(positions, momenta, c))
     encoding = eqx.filter_jit(lambda s, x: s.encode(x))(system, jnp.asarray(x))
     used = np.take_along_axis(
         np.asarray(encoding.code), np.asarray(encoding.chart)[:, None], axis=1
@@ -229,13 +245,7 @@ def _diagnostics(
     pairs = set(zip(np.asarray(encoding.chart).tolist(), used[:, 0].tolist(), strict=True))
     charts, codes, _ = system.encoder.codebook.code.shape
     radius = c**0.5 * np.asarray(safe_norm(jnp.asarray(z)))
-    rates = np.asarray(trajectory.jump_rates)
     return {
-        "chart_accuracy": float((trajectory.chart_logits.argmax(-1) == chart).mean()),
-        "energy_drift": float(np.abs(energy - energy[:, :1]).max(axis=1).mean()),
-        "jump_rate": float(rates.mean()),
-        **_rate_ratio(rates, chart),
-        "jumps_per_frame": float(np.asarray(trajectory.jump_mask).mean()),
         "codebook_use": len(pairs) / (charts * codes),
         "charts_used": float(len({chart for chart, _ in pairs})) / charts,
         "near_boundary": float((radius > BOUNDARY).mean()),

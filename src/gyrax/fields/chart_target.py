@@ -32,6 +32,9 @@ class FoldedChartTarget(eqx.Module):
 class CovariantChartTarget(eqx.Module):
     """ℓ_k = −d(z, c_k)/τ(z) + zᵀQ_k z + [W mean of the action tokens]_k, with d_k = D in τ.
 
+    Not in the specification: z is multiplied by `scale` wherever Q_k or v_k reads it (see
+    [`ChristoffelQuery`][]), and with `linear`, the rows v_k, there is a term v_k · z.
+
     Source: specification, *CovariantChartTarget*.
     """
 
@@ -40,28 +43,40 @@ class CovariantChartTarget(eqx.Module):
     actions: ActionTokenizer
     head: SpectralLinear
     c: float = eqx.field(static=True)
+    scale: float = eqx.field(static=True, default=1.0)
+    linear: Float[Array, "K D"] | None = None
 
     @classmethod
     def create(
-        cls, centers: Float[Array, "K D"], actions: ActionTokenizer, *, c: float, key: PRNGKey
+        cls,
+        centers: Float[Array, "K D"],
+        actions: ActionTokenizer,
+        *,
+        scale: float = 1.0,
+        linear: bool = False,
+        c: float,
+        key: PRNGKey,
     ) -> "CovariantChartTarget":
-        """Logits over the charts of the given centres."""
+        """Logits over the charts of the given centres; a linear term starts at zero."""
         gamma, head = jr.split(key)
         charts, dim = centers.shape
         return cls(
             centers,
-            normal(gamma, (charts, dim, dim), 0.02),
+            normal(gamma, (charts, dim, dim), 0.02 / scale**2),
             actions,
             SpectralLinear.create(charts, actions.weight.shape[1], key=head),
             c,
+            scale,
+            jnp.zeros_like(centers) if linear else None,
         )
 
     def fold(self) -> FoldedChartTarget:
         """Compose the head with the mean of the action tokens, and symmetrise the quadratic term."""
         head = self.head.matrix
+        linear = jnp.zeros_like(self.center) if self.linear is None else self.scale * self.linear
         return FoldedChartTarget(
             project(self.center, self.c),
-            fold_quadratic(jnp.zeros_like(self.center), self.gamma),
+            fold_quadratic(linear, self.scale**2 * self.gamma),
             head @ self.actions.weight.T / self.actions.weight.shape[0],
             head @ jnp.mean(self.actions.position, axis=0),
             self.c,

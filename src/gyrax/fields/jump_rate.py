@@ -36,6 +36,7 @@ class CovariantJumpRate(eqx.Module):
         width: int,
         *,
         offset: float,
+        scale: float = 1.0,
         c: float,
         key: PRNGKey,
     ) -> "CovariantJumpRate":
@@ -44,7 +45,7 @@ class CovariantJumpRate(eqx.Module):
         return cls(
             charts,
             SpectralLinear.create(width, dim, key=embed),
-            CovariantAttention.create(dim, width, key=attention),
+            CovariantAttention.create(dim, width, scale=scale, key=attention),
             SpectralLinear.create(1, width, key=head),
             jnp.asarray(offset, float),
             c,

@@ -66,6 +66,7 @@ def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) 
         )
 
     orthonormal = config.wm_orthonormal
+    scale = dim**0.5 if config.wm_unit_features else 1.0
     model = WorldModel(
         CovariantPotential.create(
             charts(),
@@ -82,13 +83,21 @@ def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) 
             actions(), charts(), dim, width, orthonormal=orthonormal, c=c, key=next(keys)
         ),
         CovariantCurl.create(actions(), dim, width, c=c, key=next(keys)),
-        CovariantChartTarget.create(centers, actions(), c=c, key=next(keys)),
+        CovariantChartTarget.create(
+            centers,
+            actions(),
+            scale=scale,
+            linear=config.wm_linear_charts,
+            c=c,
+            key=next(keys),
+        ),
         # A rate that cannot tell which chart the agent is in cannot tell whether it is leaving it.
         CovariantJumpRate.create(
             charts(gated=True, scale=config.wm_jump_token_init),
             dim,
             width,
             offset=config.wm_jump_offset,
+            scale=scale,
             c=c,
             key=next(keys),
         ),

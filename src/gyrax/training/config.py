@@ -51,6 +51,12 @@ class TrainConfig:
         "--wm-orthonormal/--wm-coordinate")  # fmt: skip
     wm_servo: int = _setting(
         0, "Hidden width of the servo force; 0 for none", "Architecture")  # fmt: skip
+    wm_linear_charts: bool = _setting(
+        False, "Chart logits have a term that is linear in z", "Architecture",
+        "--wm-linear-charts/--wm-no-linear-charts")  # fmt: skip
+    wm_unit_features: bool = _setting(
+        False, "Chart logits and jump rate see z times the root of its dimension", "Architecture",
+        "--wm-unit-features/--wm-raw-features")  # fmt: skip
     wm_jump_token_init: float = _setting(
         0.02, "Standard deviation of the jump rate's initial chart tokens", "Architecture")  # fmt: skip
     wm_jump_offset: float = _setting(
@@ -198,7 +204,9 @@ _DEFAULT: dict[str, Any] = {
     "solver": "boa",
     "wm_orthonormal": True,
     "wm_output_init": 0.01,
-    "wm_jump_token_init": 3.0,
+    "wm_linear_charts": True,
+    "wm_unit_features": True,
+    "wm_jump_token_init": 10.0,
     "wm_jump_offset": -3.0,
     "schedule": "cosine",
     # Chosen on the validation episodes.
