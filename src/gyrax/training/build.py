@@ -1,5 +1,6 @@
 """A configuration into modules."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
@@ -49,24 +50,13 @@ def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) 
     dim, width, c = config.latent_dim, config.wm_d_model, config.curvature
 
     def actions() -> ActionTokenizer:
-        return ActionTokenizer.create(
-            config.action_width, width, scale=config.wm_token_init, key=next(keys)
-        )
+        return _action_tokens(config, key=next(keys))
 
-    def charts(
-        gated: bool = config.wm_gate_charts, scale: float = config.wm_token_init
-    ) -> ChartTokenizer:
-        return ChartTokenizer.create(
-            centers,
-            width,
-            scale=scale,
-            gated=gated,
-            c=c,
-            key=next(keys),
-        )
+    def charts() -> ChartTokenizer:
+        gated, scale = config.wm_gate_charts, config.wm_token_init
+        return ChartTokenizer.create(centers, width, scale=scale, gated=gated, c=c, key=next(keys))
 
     orthonormal = config.wm_orthonormal
-    scale = dim**0.5 if config.wm_unit_features else 1.0
     model = WorldModel(
         CovariantPotential.create(
             charts(),
@@ -83,24 +73,8 @@ def build_world_model(config: TrainConfig, centers: jax.Array, *, key: PRNGKey) 
             actions(), charts(), dim, width, orthonormal=orthonormal, c=c, key=next(keys)
         ),
         CovariantCurl.create(actions(), dim, width, c=c, key=next(keys)),
-        CovariantChartTarget.create(
-            centers,
-            actions(),
-            scale=scale,
-            linear=config.wm_linear_charts,
-            c=c,
-            key=next(keys),
-        ),
-        # A rate that cannot tell which chart the agent is in cannot tell whether it is leaving it.
-        CovariantJumpRate.create(
-            charts(gated=True, scale=config.wm_jump_token_init),
-            dim,
-            width,
-            offset=config.wm_jump_offset,
-            scale=scale,
-            c=c,
-            key=next(keys),
-        ),
+        _chart_target(config, centers, keys),
+        _jump_rate(config, centers, keys),
         CovariantMomentumInit.create(dim, orthonormal=orthonormal, c=c, key=next(keys)),
         FactorizedJumpOperator.create(centers, c=c, key=next(keys)),
         _friction(config),
@@ -133,6 +107,49 @@ def _outputs(model: Any) -> list:
         model.momentum_init.linear,
     )
     return [layer.weight for layer in layers]
+
+
+def _action_tokens(config: TrainConfig, *, key: PRNGKey) -> ActionTokenizer:
+    return ActionTokenizer.create(
+        config.action_width, config.wm_d_model, scale=config.wm_token_init, key=key
+    )
+
+
+def _feature_scale(config: TrainConfig) -> float:
+    """What chart logits and jump rate multiply z with."""
+    return config.latent_dim**0.5 if config.wm_unit_features else 1.0
+
+
+def _chart_target(
+    config: TrainConfig, centers: jax.Array, keys: Iterator[PRNGKey]
+) -> CovariantChartTarget:
+    return CovariantChartTarget.create(
+        centers,
+        _action_tokens(config, key=next(keys)),
+        scale=_feature_scale(config),
+        linear=config.wm_linear_charts,
+        c=config.curvature,
+        key=next(keys),
+    )
+
+
+def _jump_rate(
+    config: TrainConfig, centers: jax.Array, keys: Iterator[PRNGKey]
+) -> CovariantJumpRate:
+    width, c = config.wm_d_model, config.curvature
+    # A rate that cannot tell which chart the agent is in cannot tell whether it is leaving it.
+    charts = ChartTokenizer.create(
+        centers, width, scale=config.wm_jump_token_init, gated=True, c=c, key=next(keys)
+    )
+    return CovariantJumpRate.create(
+        charts,
+        config.latent_dim,
+        width,
+        offset=config.wm_jump_offset,
+        scale=_feature_scale(config),
+        c=c,
+        key=next(keys),
+    )
 
 
 def _servo(config: TrainConfig, key: PRNGKey) -> ServoForce | None:
