@@ -14,7 +14,7 @@ from gyrax.data.frames import Frames
 from gyrax.dynamics import kinetic_energy
 from gyrax.evaluation.baselines import WindowBatch
 from gyrax.evaluation.calibration import calibrated, unexplained
-from gyrax.evaluation.forecasters import LEARNED, MODEL, Trainer, rollouts
+from gyrax.evaluation.forecasters import LEARNED, MODEL, Trainer
 from gyrax.evaluation.latents import Latents, Selection
 from gyrax.evaluation.scores import decode, score
 from gyrax.evaluation.statistics import Bootstrap
@@ -115,10 +115,9 @@ def evaluate(
     report["skill_mean"] = report[MODEL]["skill_mean"]
     if options.long:
         report["long"] = _long_report(latents, modules, split, options.long)
-    trajectories = [rollouts(system, chosen.batch) for system in modules[MODEL]]
     rows = frames.rows(latents.split(split))
     report |= _encoder_diagnostics(latents.system, latents.x[rows], latents.z[rows])
-    report |= _rollout_diagnostics(trajectories, chosen.chart, config.curvature)
+    report |= _rollout_diagnostics(scored.trajectories, chosen.chart, config.curvature)
     shown = lively_windows(chosen.batch)
     sampled = None
     if options.samples:
@@ -126,7 +125,8 @@ def evaluate(
             modules[MODEL], seeds, latents, chosen, options.samples, shown
         )
     errors = scored.errors[MODEL].mean(0)
-    return Evaluation(report, trajectories[0], chosen.batch, errors, latents, sampled, shown)
+    first = scored.trajectories[0]
+    return Evaluation(report, first, chosen.batch, errors, latents, sampled, shown)
 
 
 def _modules(

@@ -9,10 +9,11 @@ import jax
 import numpy as np
 
 from gyrax.evaluation.baselines import Ridge, constant_velocity, persistence
-from gyrax.evaluation.forecasters import MODEL, forecast, in_blocks
+from gyrax.evaluation.forecasters import MODEL, forecast, in_blocks, rollouts
 from gyrax.evaluation.latents import Latents, Selection
 from gyrax.evaluation.statistics import Bootstrap
 from gyrax.model.system import System
+from gyrax.model.world_model import Trajectory
 
 SHUFFLED = "shuffled_actions"
 ORDER = (
@@ -23,10 +24,12 @@ DECODED_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class Scored:
-    """The report of all forecasts of some windows, and their errors `(seeds, M, H)` by name."""
+    """The report of all forecasts of some windows, their errors `(seeds, M, H)` by name, and the
+    model's rollouts, one a seed."""
 
     report: dict[str, Any]
     errors: dict[str, np.ndarray]
+    trajectories: list[Trajectory]
 
 
 @eqx.filter_jit
@@ -42,9 +45,14 @@ def decode(system: System, points: np.ndarray) -> np.ndarray:
 
 
 def forecasts_of(
-    latents: Latents, modules: Mapping[str, list[Any]], chosen: Selection, split: str
+    latents: Latents,
+    modules: Mapping[str, list[Any]],
+    trajectories: list[Trajectory],
+    chosen: Selection,
+    split: str,
 ) -> dict[str, list[np.ndarray]]:
-    """Points (M, H, D) by name, one array for each seed; what needs no training has one.
+    """Points (M, H, D) by name, one array for each seed; what needs no training has one. The model's
+    are those of its `trajectories`.
 
     Foreign actions are those of other episodes of the split or, where it has but one, of the training
     episodes. Ridge is left out where no training or validation episode is long enough to fit it.
@@ -52,8 +60,11 @@ def forecasts_of(
     batch = chosen.batch
     train, val = (latents.windows(name, batch.horizon) for name in ("train", "val"))
     points: dict[str, list[np.ndarray]] = {
-        name: [forecast(module, batch) for module in group] for name, group in modules.items()
+        name: [forecast(module, batch) for module in group]
+        for name, group in modules.items()
+        if name != MODEL
     }
+    points[MODEL] = [np.asarray(trajectory.positions) for trajectory in trajectories]
     points["persistence"] = [persistence(batch)]
     points["constant_velocity"] = [constant_velocity(batch)]
     if train is not None and val is not None:
@@ -72,7 +83,8 @@ def score(
     """Score the given modules, and the baselines that need no training, on windows of one length."""
     batch = chosen.batch
     errors, squares = {}, {}
-    for name, group in forecasts_of(latents, modules, chosen, split).items():
+    trajectories = [rollouts(system, batch) for system in modules[MODEL]]
+    for name, group in forecasts_of(latents, modules, trajectories, chosen, split).items():
         errors[name] = np.stack([batch.errors(points) for points in group])
         squares[name] = np.stack(
             [((decode(latents.system, points) - chosen.truth) ** 2).mean(-1) for points in group]
@@ -97,7 +109,7 @@ def score(
     report["differences"] = {
         name: _differences(bootstrap, errors, squares, name) for name in errors if name != MODEL
     }
-    return Scored(report, errors)
+    return Scored(report, errors, trajectories)
 
 
 def _differences(
