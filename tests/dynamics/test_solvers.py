@@ -251,3 +251,19 @@ def test_an_unknown_solver_name_is_refused(name):
 def test_integrate_refuses_no_steps():
     with pytest.raises(ValueError, match="steps is 0; it must be at least 1"):
         integrate(terms_of(bumpy), GeodesicSplitting(), 0.0, 0.1, 0, start(2))
+
+
+@pytest.mark.parametrize("name", ["baoab", "document", "heun"])
+@pytest.mark.parametrize("dim", [3, 16])
+def test_a_gpu_is_asked_for_all_digits_of_every_matrix_product(name, dim):
+    """By default it rounds the factors to TF32."""
+    solver, terms = solver_by_name(name), terms_of(bumpy, field=twisting_field)
+
+    def step(y):
+        return solver.step(terms, 0.0, H, y, None, solver.init(terms, 0.0, H, y, None), False)[0]
+
+    several = jax.tree.map(lambda x: jnp.stack([x, x]), start(dim))
+    lines = jax.jit(jax.vmap(step)).lower(several).as_text().splitlines()
+    products = [line for line in lines if "dot_general" in line]
+    assert products
+    assert all("precision = [HIGHEST, HIGHEST]" in line for line in products)

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gyrax.geometry.safe import exact_product
+
 Momentum = Float[Array, " D"]
 
 CLOSED, ELIMINATED = 3, 32
@@ -19,14 +21,14 @@ def cayley_rotate(s: Float[Array, "D D"], p: Momentum) -> Momentum:
     """
     dim = p.shape[-1]
     if dim <= CLOSED:
-        first = s @ p
-        return p + 2.0 / (1.0 + 0.5 * jnp.sum(s * s)) * (first + s @ first)
+        first = exact_product(s, p)
+        return p + 2.0 / (1.0 + 0.5 * jnp.sum(s * s)) * (first + exact_product(s, first))
     shifted = jnp.eye(dim, dtype=p.dtype) - s
     if dim > ELIMINATED:
         return 2.0 * jnp.linalg.solve(shifted, p) - p
     inverse = _inverse(jax.lax.stop_gradient(shifted))
     halfway = jax.lax.custom_linear_solve(
-        lambda x: x - s @ x,
+        lambda x: x - exact_product(s, x),
         p,
         lambda matvec, b: _refined(inverse, matvec, b),
         lambda vecmat, b: _refined(inverse.T, vecmat, b),
@@ -35,8 +37,8 @@ def cayley_rotate(s: Float[Array, "D D"], p: Momentum) -> Momentum:
 
 
 def _refined(inverse, matvec, b):
-    x = inverse @ b
-    return x + inverse @ (b - matvec(x))
+    x = exact_product(inverse, b)
+    return x + exact_product(inverse, b - matvec(x))
 
 
 @jax.custom_batching.custom_vmap

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 from gyrax._types import Batched, Covector, Point, Scalar
 from gyrax.geometry import conformal_factor
-from gyrax.geometry.safe import safe_sqrt
+from gyrax.geometry.safe import exact_product, safe_sqrt
 
 Callback = Callable[[Any, Any, Any], Any]
 
@@ -69,7 +69,7 @@ class LangevinDrift(diffrax.AbstractTerm):
         kick, field = self.forces(t, y.z, args)
         dp = -kick + self.c * jnp.sum(y.p**2) / scale * y.z - self.friction * y.p
         if field is not None:
-            dp = dp + self.beta / scale**2 * (field @ y.p)
+            dp = dp + self.beta / scale**2 * exact_product(field, y.p)
         return PhaseState(_like(y.z, y.p / scale**2), _like(y.p, dp))
 
     def contr(self, t0: Any, t1: Any, **kwargs: Any) -> Any:

@@ -11,6 +11,7 @@ from gyrax.fields.antisymmetric import antisymmetric
 from gyrax.fields.initial import normal, on_device
 from gyrax.fields.linear import Frozen
 from gyrax.geometry import mobius_add, project
+from gyrax.geometry.safe import exact_product
 
 
 class FoldedJumpOperator(eqx.Module):
@@ -23,7 +24,7 @@ class FoldedJumpOperator(eqx.Module):
     def __call__(self, z: Point, source: Int[Array, ""], target: Int[Array, ""]) -> Point:
         """c_t ⊕ R_sᵀR_t((−c_s) ⊕ z)."""
         local = mobius_add(-self.center[source], z, self.c)
-        turned = self.rotation[source, target] @ local
+        turned = exact_product(self.rotation[source, target], local)
         return project(mobius_add(self.center[target], turned, self.c), self.c)
 
 
@@ -68,12 +69,12 @@ class FactorizedJumpOperator(eqx.Module):
         dim = self.center.shape[-1]
         skew = jax.vmap(antisymmetric, in_axes=(0, None))(self.generator, dim)
         eye = jnp.eye(dim, dtype=skew.dtype)
-        return self.base.value @ jnp.linalg.solve(eye - skew, eye + skew)
+        return exact_product(self.base.value, jnp.linalg.solve(eye - skew, eye + skew))
 
     def fold(self) -> FoldedJumpOperator:
         """Multiply out R_sᵀR_t for all pairs, once per batch."""
         rotations = self.rotations
-        pairs = jnp.einsum("sji,tjk->stik", rotations, rotations)
+        pairs = jnp.einsum("sji,tjk->stik", rotations, rotations, precision="highest")
         return FoldedJumpOperator(project(self.center, self.c), pairs, self.c)
 
     def __call__(self, z: Point, source: Int[Array, ""], target: Int[Array, ""]) -> Point:

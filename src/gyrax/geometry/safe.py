@@ -6,6 +6,7 @@ an analytic function of ‖v‖². Below a threshold the Taylor series is used, 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Inexact
@@ -14,6 +15,11 @@ from jaxtyping import Array, ArrayLike, Float, Inexact
 def eps(x: Inexact[Array, "..."]) -> float:
     """Spacing of the dtype of `x` at one: 2⁻²³ in float32, 2⁻⁵² in float64."""
     return float(jnp.finfo(x.dtype).eps)
+
+
+exact_product = partial(jnp.matmul, precision="highest")
+"""The matrix product in the precision of its factors. JAX's own rounds float32 factors to 11 bits on
+GPUs (TF32): a rotation would then change a norm in its fourth digit, at every step."""
 
 
 def safe_norm(x: Float[Array, "*batch D"]) -> Float[Array, "*batch"]:

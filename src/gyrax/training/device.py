@@ -40,6 +40,9 @@ def release_programs() -> None:
 def prepare_device(device: str) -> str:
     """Choose `auto`, `cpu` or `cuda`, and turn on the compilation cache. Returns the platform used.
 
+    Matrix products on a GPU keep all digits of float32, as they do on a CPU, unless
+    `$JAX_DEFAULT_MATMUL_PRECISION` says otherwise.
+
     Raises `InputError` where CUDA is asked for and not there.
     """
     use_lean_compiler()
@@ -56,4 +59,7 @@ def prepare_device(device: str) -> str:
                 "on a machine with an NVIDIA GPU, or use --device cpu."
             ) from None
         jax.config.update("jax_default_device", jax.devices("cuda")[0])
-    return jax.default_backend()
+    platform = jax.default_backend()
+    if platform != "cpu" and jax.config.jax_default_matmul_precision is None:
+        jax.config.update("jax_default_matmul_precision", "highest")
+    return platform
