@@ -28,7 +28,7 @@ def rollouts():
     with jax.enable_x64(True):
         config = make_config("document", dict(SMALL))
         model = build_world_model(config, spread_centers(3, 4, c=1.0, key=jr.key(0)), key=jr.key(1))
-        z = 0.3 * jr.normal(jr.key(2), (5, 4))
+        z = 0.2 * jr.normal(jr.key(2), (5, 4))
         actions, w = jr.normal(jr.key(3), (5, 4, 6)), jnp.full((5, 3), 1 / 3)
         keys = jr.split(jr.key(4), 5)
         models = {"ours": model} | {
