@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gyrax.geometry.safe import exact_product
+from gyrax.geometry.safe import eps, exact_product
 
 Momentum = Float[Array, " D"]
 
@@ -17,7 +17,8 @@ def cayley_rotate(s: Float[Array, "D D"], p: Momentum) -> Momentum:
 
     D ≤ 3 in closed form, p + 2(S + S²)p/(1 + ‖S‖²_F/2), which is the Buneman–Boris rotation; above by
     the inverse of I − S and one step of iterative refinement, after which it is as exact as a solve
-    with pivots while eps·‖S‖² is small: in float32 for ‖S‖ up to some hundreds.
+    with pivots while eps·‖S‖² is small: in float32 for ‖S‖ up to some hundreds. Where a whole batch
+    has weak fields, I + S is inverse enough.
     """
     dim = p.shape[-1]
     if dim <= CLOSED:
@@ -43,15 +44,29 @@ def _refined(inverse, matvec, b):
 
 @jax.custom_batching.custom_vmap
 def _inverse(matrix):
-    """Of a matrix whose symmetric part is positive definite; under `vmap` the batch goes last, where
-    one operation serves all of it."""
-    return _eliminate(matrix)
+    """Of I − S, for the refinement; under `vmap` the batch goes last, where one operation serves all."""
+    weak = _weakness(matrix) < 1.0
+    return jax.lax.cond(weak, _first_order, _eliminate, matrix)
 
 
 @_inverse.def_vmap
 def _inverse_of_batch(size, batched, matrices):
     del size, batched  # one argument, and it is batched
-    return jnp.moveaxis(_eliminate(jnp.moveaxis(matrices, 0, -1)), -1, 0), True
+    last = lambda m: jnp.moveaxis(m, 0, -1)
+    eliminate = lambda m: jnp.moveaxis(_eliminate(last(m)), -1, 0)
+    weak = jnp.max(jax.vmap(_weakness)(matrices)) < 1.0
+    return jax.lax.cond(weak, jax.vmap(_first_order), eliminate, matrices), True
+
+
+def _weakness(matrix: Float[Array, "D D"]) -> Float[Array, ""]:
+    """‖S‖⁴ in eps/4: refinement from I + S leaves a relative error of ‖S‖⁴."""
+    s = matrix - jnp.eye(len(matrix), dtype=matrix.dtype)
+    return jnp.sum(s * s) ** 2 / (0.25 * eps(matrix))
+
+
+def _first_order(matrix: Float[Array, "D D"]) -> Float[Array, "D D"]:
+    """I + S, of I − S."""
+    return 2.0 * jnp.eye(len(matrix), dtype=matrix.dtype) - matrix
 
 
 def _eliminate(matrix: Float[Array, "D D *batch"]) -> Float[Array, "D D *batch"]:
