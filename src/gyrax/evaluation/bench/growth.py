@@ -15,6 +15,7 @@ import numpy as np
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator
 
 from gyrax.atlas.centers import spread_centers
 from gyrax.evaluation.bench.measure import time_together
@@ -140,6 +141,10 @@ def draw_growth(axes: dict[str, Any], file: Path) -> None:
         )
         ax.set_xticks(values, [str(v) for v in values], minor=False)
         ax.minorticks_off()
+        ax.yaxis.set_major_locator(
+            LogLocator(subs=(1.0, 2.0, 5.0))
+        )  # a power of ten alone is no scale
+        ax.yaxis.set_major_formatter("{x:g}")
         ax.set_xlabel(axis)
         ax.set_title(made["term"], fontsize=9)
         ax.grid(alpha=0.2)

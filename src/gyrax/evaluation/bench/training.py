@@ -199,8 +199,8 @@ def _stepper(epoch: Callable[..., Any], data: Any, state: Any) -> Callable[[], A
 
 def _epoch_overhead(bench: Bench, steps: Callable[[], Any], rounds: int) -> float:
     """What a whole epoch of phase 2 takes beyond its steps, as a share of them: dispatch, the order of
-    the batches, the exact spectral norms, and reading the losses. `steps` runs `BATCHES` of them; both
-    are timed in turn."""
+    the batches, the exact spectral norms, and reading the losses. `steps` runs `BATCHES` of them, as
+    often as make an epoch: both are timed in turn, and a slow stretch of the machine slows both."""
     make, data, state, trainable = epoch_arguments(bench, 2, "ours", None)
     epoch = make().lower(data, state).compile()
     held = [state]
@@ -211,5 +211,7 @@ def _epoch_overhead(bench: Bench, steps: Callable[[], Any], rounds: int) -> floa
         return {name: float(value) for name, value in metrics.items()}
 
     batches, _ = batches_of(len(data.index), bench.config.batch_size)
-    times = time_together({"epoch": whole, "steps": steps}, rounds)
-    return times["epoch"].ms * BATCHES / (batches * times["steps"].ms) - 1.0
+    often = max(1, batches // BATCHES)
+    several = lambda: [steps() for _ in range(often)]
+    times = time_together({"epoch": whole, "steps": several}, rounds)
+    return times["epoch"].ms * often * BATCHES / (batches * times["steps"].ms) - 1.0
