@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from gyrax.geometry.safe import eps, exact_product
 
@@ -45,28 +45,25 @@ def _refined(inverse, matvec, b):
 @jax.custom_batching.custom_vmap
 def _inverse(matrix):
     """Of I − S, for the refinement; under `vmap` the batch goes last, where one operation serves all."""
-    weak = _weakness(matrix) < 1.0
-    return jax.lax.cond(weak, _first_order, _eliminate, matrix)
+    return jax.lax.cond(_all_weak(matrix), _first_order, _eliminate, matrix)
 
 
 @_inverse.def_vmap
 def _inverse_of_batch(size, batched, matrices):
     del size, batched  # one argument, and it is batched
-    last = lambda m: jnp.moveaxis(m, 0, -1)
-    eliminate = lambda m: jnp.moveaxis(_eliminate(last(m)), -1, 0)
-    weak = jnp.max(jax.vmap(_weakness)(matrices)) < 1.0
-    return jax.lax.cond(weak, jax.vmap(_first_order), eliminate, matrices), True
+    eliminate = lambda m: jnp.moveaxis(_eliminate(jnp.moveaxis(m, 0, -1)), -1, 0)
+    return jax.lax.cond(_all_weak(matrices), _first_order, eliminate, matrices), True
 
 
-def _weakness(matrix: Float[Array, "D D"]) -> Float[Array, ""]:
-    """‖S‖⁴ in eps/4: refinement from I + S leaves a relative error of ‖S‖⁴."""
-    s = matrix - jnp.eye(len(matrix), dtype=matrix.dtype)
-    return jnp.sum(s * s) ** 2 / (0.25 * eps(matrix))
+def _all_weak(matrices: Float[Array, "*batch D D"]) -> Bool[Array, ""]:
+    """Whether I + S is inverse enough for all: refinement from it leaves a relative error of ‖S‖⁴."""
+    s = matrices - jnp.eye(matrices.shape[-1], dtype=matrices.dtype)
+    return jnp.all(jnp.sum(s * s, axis=(-2, -1)) ** 2 < 0.25 * eps(matrices))
 
 
-def _first_order(matrix: Float[Array, "D D"]) -> Float[Array, "D D"]:
+def _first_order(matrices: Float[Array, "*batch D D"]) -> Float[Array, "*batch D D"]:
     """I + S, of I − S."""
-    return 2.0 * jnp.eye(len(matrix), dtype=matrix.dtype) - matrix
+    return 2.0 * jnp.eye(matrices.shape[-1], dtype=matrices.dtype) - matrices
 
 
 def _eliminate(matrix: Float[Array, "D D *batch"]) -> Float[Array, "D D *batch"]:

@@ -93,7 +93,7 @@ def bench_run(
         if what in ("simulate", "all"):
             report["simulate"] = bench_simulation(yardsticks, rounds, note)
         if what in ("train", "all"):
-            report["command"] = _time_command(root, platform, note)
+            report["command"] = _time_command(root, device, note)
     if as_json:
         print(json.dumps(report, indent=1))
     else:
@@ -123,7 +123,7 @@ def _add_counts(report: dict[str, Any], machine: Machine, counts: dict[str, Oper
         entry["share_of_peak_bandwidth"] = count.bytes / (1e6 * entry["ms"] * machine.gbytes)
 
 
-def _time_command(root: Path, platform: str, note: Callable[[str], None]) -> dict[str, Any]:
+def _time_command(root: Path, device: str, note: Callable[[str], None]) -> dict[str, Any]:
     """The training command itself, one epoch a phase, with an empty and then a filled cache: seconds
     until its first step starts, and its largest memory."""
     seconds: dict[str, float] = {}
@@ -133,8 +133,7 @@ def _time_command(root: Path, platform: str, note: Callable[[str], None]) -> dic
         for cache in ("cold", "warm"):
             note(f"training by the command, {cache} cache")
             command = [sys.executable, str(root / "cli.py"), "train", "--phase", "2",
-                       "--phase1-epochs", "1", "--phase2-epochs", "1",
-                       "--device", "cpu" if platform == "cpu" else "cuda",
+                       "--phase1-epochs", "1", "--phase2-epochs", "1", "--device", device,
                        "--out", f"{folder}/{cache}"]  # fmt: skip
             began = time.perf_counter()
             with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as child:

@@ -141,9 +141,8 @@ def draw_growth(axes: dict[str, Any], file: Path) -> None:
         )
         ax.set_xticks(values, [str(v) for v in values], minor=False)
         ax.minorticks_off()
-        ax.yaxis.set_major_locator(
-            LogLocator(subs=(1.0, 2.0, 5.0))
-        )  # a power of ten alone is no scale
+        # A power of ten alone is no scale.
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.set_xlabel(axis)
         ax.set_title(made["term"], fontsize=9)
