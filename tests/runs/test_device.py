@@ -1,9 +1,12 @@
-"""What is set for a GPU, seen from a machine without one."""
+"""What is set for a GPU, seen from a machine without one, and how programs are traced."""
+
+import gc
 
 import jax
 import jax.numpy as jnp
+import pytest
 
-from gyrax.training.device import keep_float32
+from gyrax.training.device import keep_float32, lowered
 
 PRECISION = "jax_default_matmul_precision"
 
@@ -26,3 +29,17 @@ def test_matrix_products_on_a_gpu_keep_float32_unless_the_user_says_otherwise(mo
         assert "HIGHEST" not in product()
     finally:
         jax.config.update(PRECISION, before)
+
+
+def test_the_collector_waits_for_a_trace_and_goes_on_after_it_even_if_it_fails():
+    seen = []
+
+    def function(x):
+        seen.append(gc.isenabled())
+        return x["there"]
+
+    assert float(lowered(jax.jit(function), {"there": 1.0}).compile()({"there": 2.0})) == 2.0
+    with pytest.raises(KeyError):
+        lowered(jax.jit(function), {"elsewhere": 1.0})
+    assert seen == [False, False]
+    assert gc.isenabled()

@@ -21,6 +21,7 @@ from gyrax.losses.total import DynamicsBatch, Losses, dynamics_losses, total
 from gyrax.model.system import System, parameters
 from gyrax.training.build import build_system
 from gyrax.training.config import TrainConfig
+from gyrax.training.device import lowered
 from gyrax.training.phases import Data, Phase, make_phases, samples_of
 from gyrax.training.regression import regress_servo, with_regressed_servo
 from gyrax.training.start import start_phase
@@ -169,7 +170,7 @@ def fit(
             config, phase, regressed(module, data), samples, seed=seed
         )
         if compiled is None:
-            compiled = epoch.lower(data, state).compile()
+            compiled = lowered(epoch, data, state).compile()
         for number in range(phase.epochs):
             state, metrics = compiled(data, state)
             state = exact_norms(state, trainable)

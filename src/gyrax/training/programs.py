@@ -26,7 +26,7 @@ from jaxtyping import Array
 from rich.console import Console
 
 from gyrax.training.config import TrainConfig, to_json
-from gyrax.training.device import cache_folder
+from gyrax.training.device import cache_folder, lowered
 from gyrax.training.phases import Data, Phase
 from gyrax.training.state import TrainState
 from gyrax.training.step import Epoch
@@ -71,7 +71,7 @@ class Sought(NamedTuple):
     def compiled(self, epoch: Epoch, data: Data, state: TrainState, console: Console) -> Epoch:
         """`epoch`, ready to be called; its state's buffers are taken over."""
         if self.file is None:
-            return epoch.lower(data, state).compile()  # pyright: ignore[reportFunctionMemberAccess]
+            return lowered(epoch, data, state).compile()
         leaves, tree = jax.tree.flatten(eqx.filter(state, eqx.is_array))
         static = eqx.filter(state, eqx.is_array, inverse=True)
         shared, shared_tree = jax.tree.flatten(data)
@@ -83,8 +83,8 @@ class Sought(NamedTuple):
 
         program = self._read(console)
         if program is None:
-            lowered = jax.jit(epoch_of_arrays, donate_argnums=1).lower(shared, leaves)
-            program = _compile_outside_of_cache(lowered)
+            whole_epoch = jax.jit(epoch_of_arrays, donate_argnums=1)
+            program = _compile_outside_of_cache(lowered(whole_epoch, shared, leaves))
             _write(self.file, program)
 
         def run(data: Data, state: TrainState) -> tuple[TrainState, dict[str, Array]]:
@@ -135,13 +135,13 @@ def _instructions() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
-def _compile_outside_of_cache(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+def _compile_outside_of_cache(program: jax.stages.Lowered) -> jax.stages.Compiled:
     """What JAX reads from its own cache lacks functions when it is written again (jax 0.10, CPU): hence
     these programs never go there."""
     seconds = jax.config.values[SHORTEST]
     jax.config.update(SHORTEST, float("inf"))
     try:
-        return lowered.compile()
+        return program.compile()
     finally:
         jax.config.update(SHORTEST, seconds)
 

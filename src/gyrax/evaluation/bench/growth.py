@@ -21,6 +21,7 @@ from gyrax.atlas.centers import spread_centers
 from gyrax.evaluation.bench.measure import time_together
 from gyrax.training.build import build_world_model
 from gyrax.training.config import TrainConfig
+from gyrax.training.device import lowered
 
 AXES: dict[str, tuple[int, ...]] = {
     "batch": (64, 256, 1024, 4096),
@@ -108,7 +109,7 @@ def _rollout(sizes: Sizes) -> Callable[[], Any]:
     def roll(model: Any, *batch: Any) -> Any:
         return jax.vmap(lambda z, a, w, key: model.rollout(z, a, w, key=key))(*batch)
 
-    compiled = roll.lower(model, z0, actions, w0, keys).compile()
+    compiled = lowered(roll, model, z0, actions, w0, keys).compile()
     return lambda: compiled(model, z0, actions, w0, keys)
 
 

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.compilation_cache import compilation_cache
 
+from gyrax.training.device import lowered
+
 MIB = 2**20
 
 
@@ -100,7 +102,7 @@ def compile_program(make: Callable[[], Any], *args: Any) -> Program:
             eqx.clear_caches()
             function = make()  # which may compile what it needs itself
             began = time.perf_counter()
-            compiled = function.lower(*args).compile()
+            compiled = lowered(function, *args).compile()
             times.append(time.perf_counter() - began)
     assert compiled is not None
     memory = getattr(compiled, "compiled", compiled).memory_analysis()
@@ -122,7 +124,7 @@ class Operations(NamedTuple):
 
 def count_operations(make: Callable[[], Any], *args: Any) -> Operations:
     """XLA's count of the optimised program. It counts the body of a loop once: give it none."""
-    compiled = make().lower(*args).compile()
+    compiled = lowered(make(), *args).compile()
     cost = getattr(compiled, "compiled", compiled).cost_analysis() or {}
     return Operations(float(cost.get("flops", 0.0)), float(cost.get("bytes accessed", 0.0)))
 

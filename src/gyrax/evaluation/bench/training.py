@@ -26,6 +26,7 @@ from gyrax.evaluation.bench.measure import (
 from gyrax.model.system import System
 from gyrax.training.build import build_system
 from gyrax.training.config import TrainConfig
+from gyrax.training.device import lowered
 from gyrax.training.loop import Trainer
 from gyrax.training.phases import Data, Phase, make_phases
 from gyrax.training.step import batches_of, encode_all, exact_norms
@@ -100,7 +101,7 @@ def bench_training(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
     for kind in ("naive", "scan"):
         note(f"compiling phase 2, {kind}")
         make, data, state, _ = epoch_arguments(bench, 2, kind, BATCHES)
-        programs[kind] = _stepper(make().lower(data, state).compile(), data, state)
+        programs[kind] = _stepper(lowered(make(), data, state).compile(), data, state)
     note("timing training steps")
     times = {name: t.over(BATCHES) for name, t in time_together(programs, rounds).items()}
     for name, report in reports.items():
@@ -131,7 +132,7 @@ def bench_rollout(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
     programs["ours"] = partial(program.call, *args)
     for kind in ("naive", "scan", "diffeqsolve"):
         make, *args = rollout_arguments(bench, kind)
-        programs[kind] = partial(make().lower(*args).compile(), *args)
+        programs[kind] = partial(lowered(make(), *args).compile(), *args)
     note("timing rollouts")
     times = time_together(programs, 3 * rounds)
     report = program.report() | times["ours"].report()
@@ -202,7 +203,7 @@ def _epoch_overhead(bench: Bench, steps: Callable[[], Any], rounds: int) -> floa
     the batches, the exact spectral norms, and reading the losses. `steps` runs `BATCHES` of them, as
     often as make an epoch: both are timed in turn, and a slow stretch of the machine slows both."""
     make, data, state, trainable = epoch_arguments(bench, 2, "ours", None)
-    epoch = make().lower(data, state).compile()
+    epoch = lowered(make(), data, state).compile()
     held = [state]
 
     def whole() -> Any:
