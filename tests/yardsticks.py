@@ -36,10 +36,10 @@ class ScannedWorldModel(WorldModel):
         temperature = 0.0 if noise is None else self.temperature
 
         def frame(carry, xs):
-            z, p, w = carry
+            z, p, w, memory = carry
             action, increment, draw = xs
             increment = 0.0 if increment is None else increment
-            held = self.held_force(PhaseState(z, p), action)
+            held, memory = self.held_force(PhaseState(z, p), action, memory)
             for letter in word:
                 if letter == "A":
                     z, p = geodesic_flow(z, p, part["A"], c)
@@ -61,16 +61,17 @@ class ScannedWorldModel(WorldModel):
                 z, p = jnp.where(jumped, moved.z, z), jnp.where(jumped, moved.p, p)
             phi = fields.phi(z, w)
             w = jax.nn.softmax(logits)
-            return (z, p, w), (z, p, logits, w, rate, jumped, phi)
+            return (z, p, w, memory), (z, p, logits, w, rate, jumped, phi)
 
-        start = (z0, self.initial_momentum(z0, z_previous), w0)
+        memory = z0[:0] if self.servo is None else self.servo.no_memory(z0)
+        start = (z0, self.initial_momentum(z0, z_previous), w0, memory)
         return Trajectory(*jax.lax.scan(frame, start, (actions, noise, uniform))[1])
 
 
 class SolvedWorldModel(WorldModel):
     """A rollout that calls `diffrax.diffeqsolve` for every frame."""
 
-    def _flow(self, folded, y, action, w, noise):
+    def _flow(self, folded, y, args, noise):
         path = None
         if noise is not None:
             path = PresampledPath.from_increments(0.0, self.frame_time, noise, checked=False)
@@ -81,7 +82,7 @@ class SolvedWorldModel(WorldModel):
             self.frame_time,
             self.dt,
             y,
-            (action, w, self.held_force(y, action)),
+            args,
             max_steps=self.substeps,
             throw=False,
         )

@@ -19,7 +19,8 @@ from gyrax.training.build import build_world_model
 from gyrax.training.config import make_config
 from tiny import TINY
 
-SMALL = dict(latent_dim=4, num_charts=3, wm_d_model=8, hidden_dim=16, wm_dt=0.3, wm_token_init=0.7)
+SMALL = dict(latent_dim=4, num_charts=3, wm_d_model=8, hidden_dim=16, wm_dt=0.3, wm_token_init=0.7,
+             wm_servo=8, wm_memory=5)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

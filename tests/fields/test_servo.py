@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -22,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("x64")
 DIM, ACTIONS = 4, 2
 
 
-def servo_at(c, key=0):
-    made = ServoForce.create(DIM, ACTIONS, 8, c=c, key=jr.key(key))
+def servo_at(c, key=0, remembered=3):
+    made = ServoForce.create(DIM, ACTIONS, 8, remembered, c=c, key=jr.key(key))
     made = jax.tree.map(lambda x: x.astype(float) if isinstance(x, jax.Array) else x, made)
     return dataclasses.replace(made, change=0.3 * jr.normal(jr.key(key + 1), made.change.shape))
 
@@ -34,12 +35,14 @@ def test_a_frame_of_kick_rub_and_drift_arrives_at_the_goal(c, friction):
     servo, time = servo_at(c), 0.5
     z, action = 0.2 * jr.normal(jr.key(3), (DIM,)), jr.normal(jr.key(4), (ACTIONS,))
     p = flat(z, 0.3 * jr.normal(jr.key(5), (DIM,)), c)
-    force = servo(z, p, action, friction=friction, time=time)
+    memory = 0.5 * jr.normal(jr.key(6), (3,))
+    force, after = servo(z, p, action, memory, friction=friction, time=time)
     terms = gyrax.langevin_terms(
         lambda t, z, args: -force, friction=friction, temperature=0.0, path=None, c=c
     )
     end = integrate(terms, gyrax.solver_by_name("boa"), 0.0, time, 1, gyrax.PhaseState(z, p))
-    goal = servo.goal(z, p, action, time)
+    goal, same = servo.goal(z, p, action, memory, time)
+    np.testing.assert_array_equal(after, same)
     assert distance(z, goal, c) > 0.1
     assert distance(end.z, goal, c) < 1e-10
 
@@ -52,15 +55,28 @@ def test_untrained_the_goal_lies_straight_ahead_in_normal_coordinates():
     z, v = jnp.array([0.3, 0.1, -0.2, 0.0]), jnp.array([0.1, 0.0, 0.05, -0.02])
     before, origin = exp_map(z, -v), jnp.zeros(DIM)
     expected = exp_map(origin, 2 * log_map(origin, z) - log_map(origin, before))
-    np.testing.assert_allclose(
-        servo.goal(z, flat(z, v), jnp.zeros(ACTIONS), 1.0), expected, atol=1e-13
-    )
+    goal, _ = servo.goal(z, flat(z, v), jnp.zeros(ACTIONS), servo.no_memory(z), 1.0)
+    np.testing.assert_allclose(goal, expected, atol=1e-13)
 
 
 def test_the_goal_stays_within_reach_of_float32():
     servo = dataclasses.replace(servo_at(1.0), change=jnp.full((DIM, 2 * DIM + ACTIONS + 1), 1e6))
-    goal = servo.goal(jnp.full(DIM, 0.1), jnp.zeros(DIM), jnp.ones(ACTIONS), 1.0)
+    z = jnp.full(DIM, 0.1)
+    goal, _ = servo.goal(z, jnp.zeros(DIM), jnp.ones(ACTIONS), servo.no_memory(z), 1.0)
     np.testing.assert_allclose(distance(jnp.zeros(DIM), goal), 6.0, rtol=1e-9)
+
+
+def test_the_force_depends_on_what_came_before_only_through_its_memory():
+    z, p, action = jnp.full(DIM, 0.1), jnp.full(DIM, 0.2), jnp.ones(ACTIONS)
+    call = lambda servo, m: servo(z, p, action, m * jnp.ones(3), friction=0.5, time=1.0)[0]
+    servo = servo_at(1.0)
+    plain, moved = call(servo, 0.0), call(servo, jnp.array([0.5, -0.5, 0.9]))
+    assert float(jnp.abs(moved - plain).max()) > 1e-4
+    # It reads this frame before the force is made: what it makes of the frame is not a frame late.
+    unread = call(eqx.tree_at(lambda s: s.memory.weight_ih, servo, replace_fn=jnp.zeros_like), 0.0)
+    assert float(jnp.abs(unread - plain).max()) > 1e-5
+    without = servo_at(1.0, remembered=0)
+    assert without.memory is None and without.no_memory(z).shape == (0,)
 
 
 def recurrence(frames=40, episodes=6):

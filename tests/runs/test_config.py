@@ -55,6 +55,7 @@ def test_presets_and_overrides():
         ({"sequence_length": 1}, "--sequence-length is 1"),
         ({"wm_context": 3}, "--wm-context is 3"),
         ({"hidden_dim": 20}, "multiple of 8"),
+        ({"wm_memory": 8}, "--wm-memory 8 is a memory of the servo force, and --wm-servo is 0"),
         ({"val_fraction": 0.5}, "--val-fraction is 0.5"),
         ({"solver": "baxb"}, "solver 'baxb' is unknown"),
         ({"solver": "bab"}, "--solver bab has no thermostat"),

@@ -152,9 +152,10 @@ class WorldModel(eqx.Module):
             uniform = jr.uniform(jump_key, (horizon,), z0.dtype)
 
         def frame(carry: tuple, xs: tuple) -> tuple:
-            y, w = carry
+            y, w, memory = carry
             action, increments, draw = xs
-            y = self._flow(folded, y, action, w, increments)
+            held, memory = self.held_force(y, action, memory)
+            y = self._flow(folded, y, (action, w, held), increments)
             logits, rate = folded.readout(y.z, action, w)
             jumped = jnp.asarray(False)
             if self.use_jump:
@@ -163,12 +164,13 @@ class WorldModel(eqx.Module):
                 y = self._jump(folded, y, w, logits, jumped)
             phi = folded.phi(y.z, w)
             w = jax.nn.softmax(logits)
-            return (y, w), (y.z, y.p, logits, w, rate, jumped, phi)
+            return (y, w, memory), (y.z, y.p, logits, w, rate, jumped, phi)
 
-        start = PhaseState(z0, self.initial_momentum(z0, z_previous))
+        memory = z0[:0] if self.servo is None else self.servo.no_memory(z0)
+        start = (PhaseState(z0, self.initial_momentum(z0, z_previous)), w0, memory)
         # Recomputed in reverse: what a frame holds is 330 small arrays, dearer to keep than to make.
         step = jax.checkpoint(frame, prevent_cse=False)
-        _, columns = jax.lax.scan(step, (start, w0), (actions, noise, uniform))
+        _, columns = jax.lax.scan(step, start, (actions, noise, uniform))
         return Trajectory(*columns)
 
     def terms(self, folded: Fields, path: PresampledPath | None) -> diffrax.MultiTerm:
@@ -185,20 +187,20 @@ class WorldModel(eqx.Module):
             LangevinDiffusion(self.friction, temperature, path, self.c),
         )
 
-    def held_force(self, y: PhaseState, action: Float[Array, " A"]) -> Float[Array, " D"] | None:
-        """The force, a covector, that is held over the frame that begins at `y`; None without servo."""
+    def held_force(
+        self, y: PhaseState, action: Float[Array, " A"], memory: Float[Array, " memory"]
+    ) -> tuple[Float[Array, " D"] | None, Float[Array, " memory"]]:
+        """The force, a covector, that is held over the frame that begins at `y` (None without servo), and
+        the memory for the next frame."""
         if self.servo is None:
-            return None
-        return self.servo(y.z, y.p, action, friction=self.friction, time=self.frame_time)
+            return None, memory
+        return self.servo(y.z, y.p, action, memory, friction=self.friction, time=self.frame_time)
 
-    def _flow(
-        self, folded: Fields, y: PhaseState, action: Array, w: Array, noise: Array | None
-    ) -> PhaseState:
+    def _flow(self, folded: Fields, y: PhaseState, args: tuple, noise: Array | None) -> PhaseState:
         path = None
         if noise is not None:
             path = PresampledPath.from_increments(0.0, self.frame_time, noise, checked=False)
         terms = self.terms(folded, path)
-        args = (action, w, self.held_force(y, action))
         return integrate(terms, self.solver, 0.0, self.dt, self.substeps, y, args)
 
     def _jump(

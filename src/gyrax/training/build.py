@@ -159,6 +159,7 @@ def _servo(config: TrainConfig, key: PRNGKey) -> ServoForce | None:
         config.latent_dim,
         config.action_width,
         config.wm_servo,
+        config.wm_memory,
         c=config.curvature,
         key=key,
     )

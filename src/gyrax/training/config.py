@@ -51,6 +51,8 @@ class TrainConfig:
         "--wm-orthonormal/--wm-coordinate")  # fmt: skip
     wm_servo: int = _setting(
         0, "Hidden width of the servo force; 0 for none", "Architecture")  # fmt: skip
+    wm_memory: int = _setting(
+        0, "Width of the servo force's memory over frames; 0 for none", "Architecture")  # fmt: skip
     wm_linear_charts: bool = _setting(
         False, "Chart logits have a term that is linear in z", "Architecture",
         "--wm-linear-charts/--wm-no-linear-charts")  # fmt: skip
@@ -134,6 +136,11 @@ class TrainConfig:
                 f"--sequence-length {self.sequence_length} with --wm-context {self.wm_context} gives "
                 "windows of two; use a longer one."
             )
+        if self.wm_memory and not self.wm_servo:
+            raise InputError(
+                f"--wm-memory {self.wm_memory} is a memory of the servo force, and --wm-servo is 0; give "
+                "the servo force a width, or use --wm-memory 0."
+            )
         if self.wm_context not in (1, 2):
             raise InputError(f"--wm-context is {self.wm_context}; give 1 or 2.")
         for name, weight in self.weights.items():
@@ -182,7 +189,7 @@ POSITIVE = (
     "lr_joint_wm", "batch_size", "grad_clip", "log_every", "save_every",
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "wm_servo", "wm_gamma_friction", "wm_T_c", "phase1_epochs", "phase2_epochs", "phase3_epochs",
+    "wm_servo", "wm_memory", "wm_gamma_friction", "wm_T_c", "phase1_epochs", "phase2_epochs", "phase3_epochs",
     "encoder_scale", "dynamics_scale", "weight_decay", "seed",
 )  # fmt: skip
 ARCHITECTURE = tuple(
