@@ -204,6 +204,7 @@ _DEFAULT: dict[str, Any] = {
     "wm_context": 2,
     "wm_d_model": 16,
     "wm_servo": 256,
+    "wm_memory": 64,
     "wm_dt": 1.0,
     "wm_T_c": 0.0,
     "wm_alpha_potential": 0.0,
@@ -230,6 +231,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     | {
         "hidden_dim": 64,
         "wm_servo": 32,
+        "wm_memory": 8,
         "latent_dim": 8,
         "num_charts": 4,
         "codes_per_chart": 8,
