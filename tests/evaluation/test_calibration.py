@@ -27,7 +27,8 @@ COUNT, TRUE = 300, 0.05
 @pytest.fixture(scope="module")
 def noisy():
     """An untrained model, and windows that it made itself, each at its own temperature."""
-    config = make_config("default", TINY | dict(wm_use_boris=False, wm_use_jump=False, wm_servo=4, wm_memory=3))
+    changed = dict(wm_use_boris=False, wm_use_jump=False, wm_servo=4, wm_memory=3)
+    config = make_config("default", TINY | changed)
     system = build_system(config, 8, key=jr.key(0))
     keys = jr.split(jr.key(1), 5)
     context = 0.2 * jr.normal(keys[0], (COUNT, 2, 3))

@@ -42,7 +42,8 @@ def test_geometry_is_euclidean():
 
 @pytest.fixture(scope="module")
 def twin():
-    changed = dict(wm_use_boris=False, curvature=0.8, solver="baoab", wm_servo=0, wm_memory=0, action_history=1)
+    changed = dict(wm_use_boris=False, curvature=0.8, solver="baoab", wm_servo=0, wm_memory=0,
+                   action_history=1)  # fmt: skip
     config = make_config("default", TINY | changed)
     ball = build_system(config, 8, key=jr.key(1)).world_model
     flat_config = replace(config, curvature=FLAT)
