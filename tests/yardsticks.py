@@ -63,8 +63,7 @@ class ScannedWorldModel(WorldModel):
             w = jax.nn.softmax(logits)
             return (z, p, w, memory), (z, p, logits, w, rate, jumped, phi)
 
-        memory = z0[:0] if self.servo is None else self.servo.no_memory(z0)
-        start = (z0, self.initial_momentum(z0, z_previous), w0, memory)
+        start = (z0, self.initial_momentum(z0, z_previous), w0, self.initial_memory(z0))
         return Trajectory(*jax.lax.scan(frame, start, (actions, noise, uniform))[1])
 
 

@@ -122,6 +122,10 @@ class WorldModel(eqx.Module):
         velocity = -log_map(z0, z_previous, self.c) / self.frame_time
         return p + flat(z0, velocity, self.c)
 
+    def initial_memory(self, z0: Float[Array, " D"]) -> Float[Array, " memory"]:
+        """What the servo force remembers before a rollout from `z0`; of length 0 without one."""
+        return z0[:0] if self.servo is None else self.servo.no_memory(z0)
+
     def rollout(
         self,
         z0: Float[Array, " D"],
@@ -166,8 +170,8 @@ class WorldModel(eqx.Module):
             w = jax.nn.softmax(logits)
             return (y, w, memory), (y.z, y.p, logits, w, rate, jumped, phi)
 
-        memory = z0[:0] if self.servo is None else self.servo.no_memory(z0)
-        start = (PhaseState(z0, self.initial_momentum(z0, z_previous)), w0, memory)
+        y0 = PhaseState(z0, self.initial_momentum(z0, z_previous))
+        start = (y0, w0, self.initial_memory(z0))
         # Recomputed in reverse: what a frame holds is 330 small arrays, dearer to keep than to make.
         step = jax.checkpoint(frame, prevent_cse=False)
         _, columns = jax.lax.scan(step, start, (actions, noise, uniform))
