@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gyrax.training.device import cache_folder, keep_float32, use_lean_compiler
+from gyrax.training.device import cache_folder, keep_float32, use_measured_compiler
 from tiny import write_tiny
 
-use_lean_compiler()  # compiling is most of the suite's time
+use_measured_compiler()  # compiling is most of the suite's time
 keep_float32()
 # Many tests compile the same programs.
 jax.config.update("jax_compilation_cache_dir", str(cache_folder()))

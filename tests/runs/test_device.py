@@ -1,12 +1,14 @@
 """What is set for a GPU, seen from a machine without one, and how programs are traced."""
 
 import gc
+import os
+from importlib.metadata import version
 
 import jax
 import jax.numpy as jnp
 import pytest
 
-from gyrax.training.device import keep_float32, lowered
+from gyrax.training.device import keep_float32, lowered, use_measured_compiler
 
 PRECISION = "jax_default_matmul_precision"
 
@@ -43,3 +45,17 @@ def test_the_collector_waits_for_a_trace_and_goes_on_after_it_even_if_it_fails()
         lowered(jax.jit(function), {"elsewhere": 1.0})
     assert seen == [False, False]
     assert gc.isenabled()
+
+
+def test_compiler_flags_of_the_user_stand(monkeypatch):
+    ynn = "--xla_cpu_experimental_ynn_fusion_type"
+    monkeypatch.setenv("XLA_FLAGS", f"{ynn}=individual_dot")
+    use_measured_compiler()
+    use_measured_compiler()
+    flags = os.environ["XLA_FLAGS"].split()
+    assert [flag for flag in flags if flag.startswith(ynn)] == [f"{ynn}=individual_dot"]
+    emitters = [flag for flag in flags if "fusion_emitters" in flag]
+    assert len(emitters) == version("jaxlib").startswith("0.10.")
+    monkeypatch.delenv("XLA_FLAGS")
+    use_measured_compiler()
+    assert f"{ynn}=dot" in os.environ["XLA_FLAGS"].split()

@@ -20,15 +20,24 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "gyrax" / "compiled"
 
 
-def use_lean_compiler() -> None:
-    """Let XLA compile for the CPU by its older emitters of fused loops, before anything is compiled: they
-    take two thirds of the time and half of the memory of the newer ones, for programs as fast (measured).
+CPU_FLAGS = {
+    # The older emitters of fused loops take two thirds of the time and half of the memory to compile that
+    # the newer ones do, for programs as fast.
+    "xla_cpu_use_fusion_emitters=false": ("0.10.",),
+    # Reductions by XLA itself: those of its library YNNPACK make phase 1 a third and phase 3 half slower.
+    "xla_cpu_experimental_ynn_fusion_type=dot": ("0.10.", "0.11."),
+}
+"""How XLA compiles for the CPU, with the versions of jaxlib in which this was measured: XLA aborts at a
+flag that it does not know."""
 
-    XLA aborts at a flag it does not know, so this holds for the versions in which it was tried.
-    """
+
+def use_measured_compiler() -> None:
+    """Set `CPU_FLAGS`, less those that `$XLA_FLAGS` has already; before anything is compiled."""
     flags = os.environ.get("XLA_FLAGS", "")
-    if "fusion_emitters" not in flags and version("jaxlib").startswith("0.10."):
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false".strip()
+    for flag, versions in CPU_FLAGS.items():
+        if version("jaxlib").startswith(versions) and flag.split("=")[0] not in flags:
+            flags = f"{flags} --{flag}".strip()
+    os.environ["XLA_FLAGS"] = flags
 
 
 def keep_float32() -> None:
@@ -67,7 +76,7 @@ def prepare_device(device: str) -> str:
 
     Raises `InputError` where CUDA is asked for and not there.
     """
-    use_lean_compiler()
+    use_measured_compiler()
     jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     if device == "cpu":
