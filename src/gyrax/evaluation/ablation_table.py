@@ -157,6 +157,7 @@ def draw_ablation(summary: dict[str, Any], file: Path) -> Path:
     if max(errors) > FAR * min(errors):  # else the others would lie on top of each other
         left.set_xscale("log")
         right.set_xscale("symlog", linthresh=min(errors) / 100)  # a percent is no difference
+    right.margins(x=0.08)  # of the scale just set, so that no point lies on the frame
     right.axvline(0, color="#22223b", lw=0.8)
     left.set_yticks(at, [row["variant"] for row in rows])
     left.set_ylim(-0.6, len(rows) - 0.4)
