@@ -33,9 +33,9 @@ flag that it does not know."""
 
 def use_measured_compiler() -> None:
     """Set `CPU_FLAGS`, less those that `$XLA_FLAGS` has already; before anything is compiled."""
-    flags = os.environ.get("XLA_FLAGS", "")
+    flags, installed = os.environ.get("XLA_FLAGS", ""), version("jaxlib")
     for flag, versions in CPU_FLAGS.items():
-        if version("jaxlib").startswith(versions) and flag.split("=")[0] not in flags:
+        if installed.startswith(versions) and flag.split("=")[0] not in flags:
             flags = f"{flags} --{flag}".strip()
     os.environ["XLA_FLAGS"] = flags
 
