@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from gyrax.dynamics import Forces
+from gyrax.dynamics import Forces, apply_jump
 from gyrax.fields.antisymmetric import antisymmetric
 from gyrax.geometry import conformal_factor, distance, project, temperature
 from gyrax.model.folded import Readout
@@ -90,8 +90,9 @@ class NaiveFields:
     def phi(self, z, w):
         return self.model.potential.read(z, potential_outputs(self.model.potential, z, w))[1]
 
-    def jump_operator(self, z, source, target):
-        return self.model.jump_operator(z, source, target)
+    def jump(self, y, source, target):
+        operator, c = self.model.jump_operator, self.model.c
+        return apply_jump(lambda z: operator(z, source, target), y, c)
 
 
 class NaiveWorldModel(WorldModel):

@@ -10,7 +10,6 @@ import jax.random as jr
 from gyrax.dynamics import (
     PhaseState,
     PresampledPath,
-    apply_jump,
     jump_probability,
     kinetic_energy,
 )
@@ -54,10 +53,7 @@ class ScannedWorldModel(WorldModel):
             jumped = jnp.asarray(False)
             if self.use_jump:
                 jumped = jump_probability(rate, h) > (0.5 if draw is None else draw)
-                source, target = jnp.argmax(w), jnp.argmax(logits)
-                moved = apply_jump(
-                    lambda x: fields.jump_operator(x, source, target), PhaseState(z, p), c
-                )
+                moved = fields.jump(PhaseState(z, p), jnp.argmax(w), jnp.argmax(logits))
                 z, p = jnp.where(jumped, moved.z, z), jnp.where(jumped, moved.p, p)
             phi = fields.phi(z, w)
             w = jax.nn.softmax(logits)

@@ -8,6 +8,8 @@ import numpy as np
 import optax
 import pytest
 
+from gyrax import kinetic_energy
+from gyrax.dynamics import PhaseState, apply_jump
 from gyrax.fields import FactorizedJumpOperator, SpectralLinear
 from gyrax.fields.gated import NormGatedGELU
 from gyrax.fields.potential import drive, drive_gradient
@@ -89,6 +91,34 @@ def test_jump_operator_is_an_isometry_and_invertible(x64, c):
     np.testing.assert_allclose(operator(moved[0], t, s), x, atol=1e-13)
     np.testing.assert_allclose(operator(x, s, s), x, atol=1e-13)
     assert jnp.linalg.norm(moved[0] - x) > 0.1
+
+
+def jump_operator(c, dtype):
+    operator = FactorizedJumpOperator.create(
+        jnp.array([[0.3, -0.2, 0.1], [-0.4, 0.1, 0.5]], dtype), c=c, key=jr.key(1)
+    )
+    generator = jr.normal(jr.key(2), (2, 3), dtype)
+    return eqx.tree_at(lambda o: o.generator, operator, generator).fold()
+
+
+@pytest.mark.parametrize("c", [1.0, 0.3])
+def test_a_jump_carries_the_momentum_by_the_differential_of_the_operator(x64, c):
+    operator, (s, t) = jump_operator(c, jnp.float64), jnp.arange(2)
+    z, p = jnp.array([0.5, 0.2, -0.6]), jnp.array([-1.0, 2.0, 0.7])
+    expected = apply_jump(lambda x: operator(x, s, t), PhaseState(z, p), c)
+    moved, momentum = operator.carry(z, p, s, t)
+    np.testing.assert_allclose(moved, expected.z, rtol=1e-13)
+    np.testing.assert_allclose(momentum, expected.p, rtol=1e-12)
+
+
+def test_a_jump_keeps_the_kinetic_energy_at_the_boundary():
+    """In float32, where JAX's own differential loses it altogether."""
+    operator, (s, t) = jump_operator(1.0, jnp.float32), jnp.arange(2)
+    for gap in (1e-1, 1e-3, 1e-6):
+        z = (1.0 - gap) * jnp.array([0.6, -0.48, 0.64])
+        p = jnp.array([0.3, -0.5, 0.8]) / gap
+        ratio = kinetic_energy(*operator.carry(z, p, s, t)) / kinetic_energy(z, p)
+        np.testing.assert_allclose(ratio, 1.0, rtol=16 * jnp.finfo(jnp.float32).eps)
 
 
 @pytest.mark.parametrize("c", [1.0, 0.3])

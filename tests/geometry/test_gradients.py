@@ -24,6 +24,7 @@ FUNCTIONS = {
     "project from outside": lambda x, y, v: geometry.project(x + 3 * v),
     "mobius_add": lambda x, y, v: geometry.mobius_add(x, y),
     "gyration": lambda x, y, v: geometry.gyration(x, y, v),
+    "translate": lambda x, y, v: geometry.translate(x, y, v),
     "distance": lambda x, y, v: geometry.distance(x, y),
     "exp_map": lambda x, y, v: geometry.exp_map(x, v),
     "log_map": lambda x, y, v: geometry.log_map(x, y),

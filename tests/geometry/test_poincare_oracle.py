@@ -116,6 +116,8 @@ FUNCTIONS = {
     "sharp": ("xp", lambda x, p, c: times(lam(x, c) ** -2, p), geometry.sharp),
     "mobius_add": ("xy", add, geometry.mobius_add),
     "gyration": ("xyw", gyr, geometry.gyration),
+    "translate.z": ("xyw", lambda x, y, w, c: add(x, y, c), lambda *a: geometry.translate(*a)[0]),
+    "translate.w": ("xyw", gyr, lambda *a: geometry.translate(*a)[1]),
     "exp_map": ("xv", exp, geometry.exp_map),
     "log_map": ("xy", log, geometry.log_map),
     "distance": ("xy", dist, geometry.distance),

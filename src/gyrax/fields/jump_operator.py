@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from gyrax._types import Point, PRNGKey
+from gyrax._types import Covector, Point, PRNGKey
 from gyrax.fields.antisymmetric import antisymmetric
 from gyrax.fields.initial import normal, on_device
 from gyrax.fields.linear import Frozen
-from gyrax.geometry import mobius_add, project
+from gyrax.geometry import conformal_factor, mobius_add, project, translate
 from gyrax.geometry.safe import exact_product
 
 
@@ -26,6 +26,21 @@ class FoldedJumpOperator(eqx.Module):
         local = mobius_add(-self.center[source], z, self.c)
         turned = exact_product(self.rotation[source, target], local)
         return project(mobius_add(self.center[target], turned, self.c), self.c)
+
+    def carry(
+        self, z: Point, p: Covector, source: Int[Array, ""], target: Int[Array, ""]
+    ) -> tuple[Point, Covector]:
+        """The point `self(z, source, target)`, and the covector `p` at `z` carried there along.
+
+        It rotates p/λ, so that the kinetic energy is kept to rounding up to the boundary; there
+        [`gyrax.dynamics.apply_jump`][], which leaves the differential to JAX, keeps none of it.
+        """
+        w = p / conformal_factor(z, self.c)
+        z, w = translate(-self.center[source], z, w, self.c)
+        rotation = self.rotation[source, target]
+        z, w = exact_product(rotation, z), exact_product(rotation, w)
+        z, w = translate(self.center[target], z, w, self.c)
+        return z, conformal_factor(z, self.c) * w
 
 
 class FactorizedJumpOperator(eqx.Module):

@@ -18,5 +18,6 @@ from gyrax.geometry.poincare import project as project
 from gyrax.geometry.poincare import sharp as sharp
 from gyrax.geometry.poincare import squared_distance as squared_distance
 from gyrax.geometry.poincare import temperature as temperature
+from gyrax.geometry.poincare import translate as translate
 from gyrax.geometry.poincare import transport_scale as transport_scale
 from gyrax.geometry.safe import safe_norm as safe_norm

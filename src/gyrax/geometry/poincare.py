@@ -12,6 +12,8 @@ whose terms are positive, so that nothing is lost beyond what the coordinates th
 Source: A. Ungar, *Analytic Hyperbolic Geometry*; Ganea et al. 2018, *Hyperbolic Neural Networks*.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
@@ -78,14 +80,36 @@ def project(z: Point, c: Scalar = 1.0) -> Point:
 
 def mobius_add(x: Point, y: Point, c: Scalar = 1.0) -> Point:
     """Möbius addition x ⊕ y, the left translation of `y` by `x`."""
-    return _mobius_add(x, y, _gap(y, c), c)
+    return _added(x, _chord(x, y, _gap(y, c), c))
 
 
-def _mobius_add(x: Array, y: Array, gap_y: Array, c: Scalar) -> Array:
+class _Chord(NamedTuple):
+    """What x ⊕ y and gyr[x, y] are made of: s = x + y, c‖s‖², and the gaps of x and y."""
+
+    s: Array
+    s2: Array
+    gap_x: Array
+    gap_y: Array
+
+
+def _chord(x: Array, y: Array, gap_y: Array, c: Scalar, gap_x: Array | None = None) -> _Chord:
     s = x + y
-    s2 = c * _dot(s, s)
-    gap_x = _gap(x, c)
+    return _Chord(s, c * _dot(s, s), _gap(x, c) if gap_x is None else gap_x, gap_y)
+
+
+def _added(x: Array, chord: _Chord) -> Array:
+    s, s2, gap_x, gap_y = chord
     return (s2 * x + gap_x * s) * (1.0 / (s2 + gap_x * gap_y))
+
+
+def translate(x: Point, z: Point, w: Tangent, c: Scalar = 1.0) -> tuple[Point, Tangent]:
+    """The left translation by `x`: the point x ⊕ z, and the vector `w` at `z` carried there along.
+
+    `w` and its image are in the orthonormal frames (λv of a tangent vector, p/λ of a covector), where
+    the differential is a rotation: gyr[x, z], because L_x L_z = L_{x⊕z} gyr[x, z].
+    """
+    chord = _chord(x, z, _gap(z, c), c)
+    return project(_added(x, chord), c), _gyration(x, w, chord, c)
 
 
 def gyration(u: Point, v: Point, w: Tangent, c: Scalar = 1.0) -> Tangent:
@@ -93,13 +117,11 @@ def gyration(u: Point, v: Point, w: Tangent, c: Scalar = 1.0) -> Tangent:
 
     With Ω w = u⟨v,w⟩ − v⟨u,w⟩ and α = 1 + c⟨u,v⟩ it is 1 + 2c(αΩ + cΩ²)/(α² + c²|u∧v|²).
     """
-    return _gyration(u, v, w, _gap(v, c), c)
+    return _gyration(u, w, _chord(u, v, _gap(v, c), c), c)
 
 
-def _gyration(u: Array, v: Array, w: Array, gap_v: Array, c: Scalar) -> Array:
-    s = u + v
-    s2 = c * _dot(s, s)
-    gap_u = _gap(u, c)
+def _gyration(u: Array, w: Array, chord: _Chord, c: Scalar) -> Array:
+    s, s2, gap_u, gap_v = chord
     alpha = 0.5 * (gap_u + gap_v + s2)
 
     def wedge(x: Array) -> Array:
@@ -130,16 +152,16 @@ def squared_distance(x: Point, y: Point, c: Scalar = 1.0) -> Batched:
 
 def exp_map(z: Point, v: Tangent, c: Scalar = 1.0) -> Point:
     """exp_z(v): the point reached from `z` along the geodesic of initial velocity `v` in unit time."""
-    y, _ = _translation(z, v, c)
+    y, _ = _translation(z, v, _gap(z, c), c)
     return project(y, c)
 
 
-def _translation(z: Array, v: Array, c: Scalar) -> tuple[Array, tuple[Array, Array]]:
-    """exp_z(v) = z ⊕ w, and w with its gap 1 − c‖w‖², from which the transport follows."""
-    half = (1.0 / _gap(z, c)) * v
+def _translation(z: Array, v: Array, gap: Array, c: Scalar) -> tuple[Array, _Chord]:
+    """exp_z(v) = z ⊕ w, and the chord of z and w, from which the transport follows."""
+    half = (1.0 / gap) * v
     square = c * _dot(half, half)
-    w, gap_w = tanhc(square) * half, sech2(square)
-    return _mobius_add(z, w, gap_w, c), (w, gap_w)
+    chord = _chord(z, tanhc(square) * half, sech2(square), c, gap)
+    return _added(z, chord), chord
 
 
 def log_map(z: Point, y: Point, c: Scalar = 1.0) -> Tangent:
@@ -180,10 +202,10 @@ def geodesic_flow(
     """
     gap = _gap(z, c)
     v = jnp.asarray(t, z.dtype)[..., None] * (0.25 * gap**2) * p
-    y, (w, gap_w) = _translation(z, v, c)
+    y, chord = _translation(z, v, gap, c)
     y = project(y, c)
     # gyr[z ⊕ w, −z] = gyr[z, w]: the rotation is that of the translation just made.
-    return y, (gap / _gap(y, c)) * _gyration(z, w, p, gap_w, c)
+    return y, (gap / _gap(y, c)) * _gyration(z, p, chord, c)
 
 
 def frechet_mean(

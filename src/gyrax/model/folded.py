@@ -1,14 +1,13 @@
 """The world model with every product of its parameters made: what a rollout runs, step after step."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from gyrax.dynamics import Forces
+from gyrax.dynamics import Forces, PhaseState
 from gyrax.fields.attention import FoldedAttention, stack_fields
 from gyrax.fields.chart_target import FoldedChartTarget
 from gyrax.fields.jump_operator import FoldedJumpOperator
@@ -48,9 +47,8 @@ class Fields(Protocol):
         """Effective potential Φ."""
         ...
 
-    @property
-    def jump_operator(self) -> Callable[..., Any]:
-        """`jump_operator(z, source, target)`, the point carried between charts."""
+    def jump(self, y: PhaseState, source: Int[Array, ""], target: Int[Array, ""]) -> PhaseState:
+        """The state carried from chart `source` to chart `target`."""
         ...
 
 
@@ -102,6 +100,10 @@ class FoldedWorldModel(eqx.Module):
         """Chart logits and jump rate at one state."""
         (out,), _ = self.rate_head(z, jnp.zeros(0, z.dtype), w)
         return Readout(self.chart_target(z, action), self.model.jump_rate.read(out[0]))
+
+    def jump(self, y: PhaseState, source: Int[Array, ""], target: Int[Array, ""]) -> PhaseState:
+        """The state carried from chart `source` to chart `target`, of the kinetic energy that it had."""
+        return PhaseState(*self.jump_operator.carry(y.z, y.p, source, target))
 
     def phi(self, z: Vector, w: Float[Array, " K"]) -> Float[Array, ""]:
         """Effective potential Φ at one state."""

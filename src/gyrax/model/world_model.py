@@ -15,7 +15,6 @@ from gyrax.dynamics import (
     LangevinDrift,
     PhaseState,
     PresampledPath,
-    apply_jump,
     integrate,
     jump_probability,
 )
@@ -166,16 +165,16 @@ class WorldModel(eqx.Module):
                 threshold = 0.5 if draw is None else draw
                 jumped = jump_probability(rate, self.frame_time) > threshold
                 y = self._jump(folded, y, w, logits, jumped)
-            phi = folded.phi(y.z, w)
             w = jax.nn.softmax(logits)
-            return (y, w, memory), (y.z, y.p, logits, w, rate, jumped, phi)
+            return (y, w, memory), (y.z, y.p, logits, w, rate, jumped)
 
         y0 = PhaseState(z0, self.initial_momentum(z0, z_previous))
         start = (y0, w0, self.initial_memory(z0))
         # Recomputed in reverse: what a frame holds is 330 small arrays, dearer to keep than to make.
         step = jax.checkpoint(frame, prevent_cse=False)
-        _, columns = jax.lax.scan(step, start, (actions, noise, uniform))
-        return Trajectory(*columns)
+        _, (z, p, logits, w, rates, jumps) = jax.lax.scan(step, start, (actions, noise, uniform))
+        before = jnp.concatenate([w0[None], w[:-1]])  # what the fields saw on the way to z
+        return Trajectory(z, p, logits, w, rates, jumps, jax.vmap(folded.phi)(z, before))
 
     def terms(self, folded: Fields, path: PresampledPath | None) -> diffrax.MultiTerm:
         """The SDE of this model; its `args` are `(action, chart weights, held)`, the last
@@ -210,8 +209,7 @@ class WorldModel(eqx.Module):
     def _jump(
         self, folded: Fields, y: PhaseState, w: Array, logits: Array, jumped: Array
     ) -> PhaseState:
-        source, target = jnp.argmax(w), jnp.argmax(logits)
-        moved = apply_jump(lambda z: folded.jump_operator(z, source, target), y, self.c)
+        moved = folded.jump(y, jnp.argmax(w), jnp.argmax(logits))
         return jax.tree.map(lambda new, old: jnp.where(jumped, new, old), moved, y)
 
 
