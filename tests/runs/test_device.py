@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gyrax.training.device import keep_float32, lowered, use_measured_compiler
+from gyrax.training.device import compiled, keep_float32, use_measured_compiler
 
 PRECISION = "jax_default_matmul_precision"
 
@@ -40,11 +40,30 @@ def test_the_collector_waits_for_a_trace_and_goes_on_after_it_even_if_it_fails()
         seen.append(gc.isenabled())
         return x["there"]
 
-    assert float(lowered(jax.jit(function), {"there": 1.0}).compile()({"there": 2.0})) == 2.0
+    assert float(compiled(jax.jit(function), {"there": 1.0})({"there": 2.0})) == 2.0
     with pytest.raises(KeyError):
-        lowered(jax.jit(function), {"elsewhere": 1.0})
+        compiled(jax.jit(function), {"elsewhere": 1.0})
     assert seen == [False, False]
     assert gc.isenabled()
+
+
+def test_only_the_epochs_of_phase_2_are_compiled_otherwise():
+    """The options of a phase reach XLA, which refuses those that it does not know."""
+    quick = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+    options = {1: None, 2: quick}
+    seen = []
+
+    class Program:
+        def lower(self):
+            return self
+
+        def compile(self, compiler_options):
+            seen.append(compiler_options)
+
+    for phase in (*options, None):
+        compiled(Program(), phase=phase)
+    assert seen == [*options.values(), None]
+    assert float(compiled(jax.jit(lambda: 3.0), phase=2)()) == 3.0
 
 
 def test_compiler_flags_of_the_user_stand(monkeypatch):

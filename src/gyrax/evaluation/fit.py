@@ -21,7 +21,7 @@ from gyrax.losses.total import DynamicsBatch, Losses, dynamics_losses, total
 from gyrax.model.system import System, parameters
 from gyrax.training.build import build_system
 from gyrax.training.config import TrainConfig
-from gyrax.training.device import lowered
+from gyrax.training.device import compiled
 from gyrax.training.phases import Data, Phase, make_phases, samples_of
 from gyrax.training.regression import regress_servo, with_regressed_servo
 from gyrax.training.start import start_phase
@@ -164,15 +164,15 @@ def fit(
     every epoch, and `diverged(i, epoch)` where a loss is not finite; without it `InputError` is raised.
     """
     samples = len(data.index)
-    compiled = None
+    program = None
     for i, (module, seed) in enumerate(zip(modules, seeds, strict=True)):
         state, epoch, trainable = start_phase(
             config, phase, regressed(module, data), samples, seed=seed
         )
-        if compiled is None:
-            compiled = lowered(epoch, data, state).compile()
+        if program is None:
+            program = compiled(epoch, data, state, phase=phase.number)
         for number in range(phase.epochs):
-            state, metrics = compiled(data, state)
+            state, metrics = program(data, state)
             state = exact_norms(state, trainable)
             loss = float(metrics["loss"])
             told(i * phase.epochs + number + 1, loss)

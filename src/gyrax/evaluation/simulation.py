@@ -41,7 +41,7 @@ from gyrax.evaluation.simulation_setup import (
 from gyrax.geometry import conformal_factor, exp_map
 from gyrax.model.world_model import noise_cells
 from gyrax.training.config import check_choice
-from gyrax.training.device import lowered, prepare_device
+from gyrax.training.device import compiled, prepare_device
 from gyrax.training.log import make_progress
 
 SAVED_BYTES = 40_000_000  # of states; the file stays below 50 MB
@@ -176,12 +176,12 @@ def run_chains(
     start, noise = jr.split(jr.key(config.seed))
     y, first = start_chains(config, phi, key=start)
     columns, counts = [first], jnp.zeros((config.chains,), int)
-    compiled = lowered(advance, y, counts, noise).compile()
+    program = compiled(advance, y, counts, noise)
     progress(0)
     began = time.perf_counter()
     chunks = math.ceil(config.steps / plan.chunk)
     for i in range(chunks):
-        y, counts, column, overflow = compiled(y, counts, jr.fold_in(noise, i))
+        y, counts, column, overflow = program(y, counts, jr.fold_in(noise, i))
         column = jax.tree.map(np.asarray, column)
         _check_chunk(config, column, overflow, (i + 1) * plan.chunk * config.dt)
         if (i + 1) % plan.keep == 0:

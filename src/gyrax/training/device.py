@@ -47,19 +47,27 @@ def keep_float32() -> None:
         jax.config.update("jax_default_matmul_precision", "highest")
 
 
-def lowered(function: Any, *args: Any) -> Any:
-    """A jitted `function` traced and lowered for `args`, ready to `compile()`.
+CPU_OPTIONS: dict[int | None, dict[str, int]] = {2: {"xla_backend_optimization_level": 1}}
+"""How XLA compiles the epochs of a phase for the CPU, beyond `CPU_FLAGS`. LLVM at level 1 takes three
+quarters of the time of level 3 for the many small loops of phase 2, which then run as fast; it gains
+nothing in phases 1 and 3."""
 
-    Python's garbage collector waits meanwhile: tracing makes a million small objects that live until its
-    end, and to look through them again and again is a fifth of its time (measured).
+
+def compiled(function: Any, *args: Any, phase: int | None = None) -> Any:
+    """A jitted `function` compiled for `args`; as [`CPU_OPTIONS`][] says, if it is the epoch of a `phase`.
+
+    Python's garbage collector waits while it is traced: that makes a million small objects that live
+    until its end, and to look through them again and again is a fifth of its time (measured).
     """
     collects = gc.isenabled()
     gc.disable()
     try:
-        return function.lower(*args)
+        program = function.lower(*args)
     finally:
         if collects:
             gc.enable()
+    options = CPU_OPTIONS.get(phase) if jax.default_backend() == "cpu" else None
+    return program.compile(compiler_options=options)
 
 
 def release_programs() -> None:

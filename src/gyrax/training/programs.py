@@ -10,9 +10,9 @@ import hashlib
 import os
 import pickle
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +26,7 @@ from jaxtyping import Array
 from rich.console import Console
 
 from gyrax.training.config import TrainConfig, to_json
-from gyrax.training.device import cache_folder, lowered
+from gyrax.training.device import cache_folder, compiled
 from gyrax.training.phases import Data, Phase
 from gyrax.training.state import TrainState
 from gyrax.training.step import Epoch
@@ -57,21 +57,24 @@ class Programs:
         """Look for the epoch of `phase` on data of the given `sizes`. If it is kept, a thread begins to
         read it, which takes as long as to build the system that it trains."""
         if self.folder is None or jax.device_count() > 1:
-            return Sought(None, None)
+            return Sought(phase.number, None, None)
         file = self.folder / f"{_digest(config, phase, sizes)}.program"
-        return Sought(file, ThreadPoolExecutor(1).submit(_read, file) if file.exists() else None)
+        reading = ThreadPoolExecutor(1).submit(_read, file) if file.exists() else None
+        return Sought(phase.number, file, reading)
 
 
 class Sought(NamedTuple):
-    """Where a compiled epoch is kept, or will be, and the reading of it. Nowhere: it is not kept."""
+    """Where the compiled epoch of a `phase` is kept, or will be, and the reading of it. Nowhere: it is
+    not kept."""
 
+    phase: int
     file: Path | None
     reading: Future | None
 
     def compiled(self, epoch: Epoch, data: Data, state: TrainState, console: Console) -> Epoch:
         """`epoch`, ready to be called; its state's buffers are taken over."""
         if self.file is None:
-            return lowered(epoch, data, state).compile()
+            return compiled(epoch, data, state, phase=self.phase)
         leaves, tree = jax.tree.flatten(eqx.filter(state, eqx.is_array))
         static = eqx.filter(state, eqx.is_array, inverse=True)
         shared, shared_tree = jax.tree.flatten(data)
@@ -84,7 +87,8 @@ class Sought(NamedTuple):
         program = self._read(console)
         if program is None:
             whole_epoch = jax.jit(epoch_of_arrays, donate_argnums=1)
-            program = _compile_outside_of_cache(lowered(whole_epoch, shared, leaves))
+            with _outside_of_cache():
+                program = compiled(whole_epoch, shared, leaves, phase=self.phase)
             _write(self.file, program)
 
         def run(data: Data, state: TrainState) -> tuple[TrainState, dict[str, Array]]:
@@ -135,13 +139,14 @@ def _instructions() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
-def _compile_outside_of_cache(program: jax.stages.Lowered) -> jax.stages.Compiled:
+@contextmanager
+def _outside_of_cache() -> Iterator[None]:
     """What JAX reads from its own cache lacks functions when it is written again (jax 0.10, CPU): hence
     these programs never go there."""
     seconds = jax.config.values[SHORTEST]
     jax.config.update(SHORTEST, float("inf"))
     try:
-        return program.compile()
+        yield
     finally:
         jax.config.update(SHORTEST, seconds)
 

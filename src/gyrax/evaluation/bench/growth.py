@@ -21,7 +21,7 @@ from gyrax.atlas.centers import spread_centers
 from gyrax.evaluation.bench.measure import time_together
 from gyrax.training.build import build_world_model
 from gyrax.training.config import TrainConfig
-from gyrax.training.device import lowered
+from gyrax.training.device import compiled
 
 AXES: dict[str, tuple[int, ...]] = {
     "batch": (64, 256, 1024, 4096),
@@ -109,8 +109,8 @@ def _rollout(sizes: Sizes) -> Callable[[], Any]:
     def roll(model: Any, *batch: Any) -> Any:
         return jax.vmap(lambda z, a, w, key: model.rollout(z, a, w, key=key))(*batch)
 
-    compiled = lowered(roll, model, z0, actions, w0, keys).compile()
-    return lambda: compiled(model, z0, actions, w0, keys)
+    program = compiled(roll, model, z0, actions, w0, keys)
+    return lambda: program(model, z0, actions, w0, keys)
 
 
 def _dominant(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.compilation_cache import compilation_cache
 
-from gyrax.training.device import lowered
+from gyrax.training.device import compiled
 
 MIB = 2**20
 
@@ -93,26 +93,26 @@ def empty_cache() -> Iterator[None]:
             compilation_cache.reset_cache()
 
 
-def compile_program(make: Callable[[], Any], *args: Any) -> Program:
+def compile_program(make: Callable[[], Any], *args: Any, phase: int | None = None) -> Program:
     """Compile `make()`, a jitted function, for `args`: once cold, once more from the cache."""
-    times, compiled = [], None
+    times, program = [], None
     with empty_cache():
         for _ in range(2):
             jax.clear_caches()
             eqx.clear_caches()
             function = make()  # which may compile what it needs itself
             began = time.perf_counter()
-            compiled = lowered(function, *args).compile()
+            program = compiled(function, *args, phase=phase)
             times.append(time.perf_counter() - began)
-    assert compiled is not None
-    memory = getattr(compiled, "compiled", compiled).memory_analysis()
+    assert program is not None
+    memory = getattr(program, "compiled", program).memory_analysis()
     taken = (
         memory.argument_size_in_bytes
         + memory.output_size_in_bytes
         - memory.alias_size_in_bytes
         + memory.temp_size_in_bytes
     )
-    return Program(compiled, times[0], times[1], taken / MIB)
+    return Program(program, times[0], times[1], taken / MIB)
 
 
 class Operations(NamedTuple):
@@ -124,8 +124,8 @@ class Operations(NamedTuple):
 
 def count_operations(make: Callable[[], Any], *args: Any) -> Operations:
     """XLA's count of the optimised program. It counts the body of a loop once: give it none."""
-    compiled = lowered(make(), *args).compile()
-    cost = getattr(compiled, "compiled", compiled).cost_analysis() or {}
+    program = compiled(make(), *args)
+    cost = getattr(program, "compiled", program).cost_analysis() or {}
     return Operations(float(cost.get("flops", 0.0)), float(cost.get("bytes accessed", 0.0)))
 
 

@@ -26,7 +26,7 @@ from gyrax.evaluation.bench.measure import (
 from gyrax.model.system import System
 from gyrax.training.build import build_system
 from gyrax.training.config import TrainConfig
-from gyrax.training.device import lowered
+from gyrax.training.device import compiled
 from gyrax.training.loop import Trainer
 from gyrax.training.phases import Data, Phase, make_phases
 from gyrax.training.step import batches_of, encode_all, exact_norms
@@ -95,13 +95,13 @@ def bench_training(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
     for number in (1, 2, 3):
         note(f"compiling phase {number}")
         make, data, state, _ = epoch_arguments(bench, number, "ours", BATCHES)
-        program = compile_program(make, data, state)
+        program = compile_program(make, data, state, phase=number)
         reports[f"phase{number}"] = program.report()
         programs[f"phase{number}"] = _stepper(program.call, data, state)
     for kind in ("naive", "scan"):
         note(f"compiling phase 2, {kind}")
         make, data, state, _ = epoch_arguments(bench, 2, kind, BATCHES)
-        programs[kind] = _stepper(lowered(make(), data, state).compile(), data, state)
+        programs[kind] = _stepper(compiled(make(), data, state, phase=2), data, state)
     note("timing training steps")
     times = {name: t.over(BATCHES) for name, t in time_together(programs, rounds).items()}
     for name, report in reports.items():
@@ -132,7 +132,7 @@ def bench_rollout(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
     programs["ours"] = partial(program.call, *args)
     for kind in ("naive", "scan", "diffeqsolve"):
         make, *args = rollout_arguments(bench, kind)
-        programs[kind] = partial(lowered(make(), *args).compile(), *args)
+        programs[kind] = partial(compiled(make(), *args), *args)
     note("timing rollouts")
     times = time_together(programs, 3 * rounds)
     report = program.report() | times["ours"].report()
@@ -203,7 +203,7 @@ def _epoch_overhead(bench: Bench, steps: Callable[[], Any], rounds: int) -> floa
     the batches, the exact spectral norms, and reading the losses. `steps` runs `BATCHES` of them, as
     often as make an epoch: both are timed in turn, and a slow stretch of the machine slows both."""
     make, data, state, trainable = epoch_arguments(bench, 2, "ours", None)
-    epoch = lowered(make(), data, state).compile()
+    epoch = compiled(make(), data, state, phase=2)
     held = [state]
 
     def whole() -> Any:
