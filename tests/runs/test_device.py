@@ -67,14 +67,12 @@ def test_only_the_epochs_of_phase_2_are_compiled_otherwise():
 
 
 def test_compiler_flags_of_the_user_stand(monkeypatch):
-    ynn = "--xla_cpu_experimental_ynn_fusion_type"
-    monkeypatch.setenv("XLA_FLAGS", f"{ynn}=individual_dot")
+    emitters = "--xla_cpu_use_fusion_emitters"
+    monkeypatch.setenv("XLA_FLAGS", f"{emitters}=true")
     use_measured_compiler()
-    use_measured_compiler()
-    flags = os.environ["XLA_FLAGS"].split()
-    assert [flag for flag in flags if flag.startswith(ynn)] == [f"{ynn}=individual_dot"]
-    emitters = [flag for flag in flags if "fusion_emitters" in flag]
-    assert len(emitters) == version("jaxlib").startswith("0.10.")
+    assert os.environ["XLA_FLAGS"] == f"{emitters}=true"
     monkeypatch.delenv("XLA_FLAGS")
     use_measured_compiler()
-    assert f"{ynn}=dot" in os.environ["XLA_FLAGS"].split()
+    use_measured_compiler()
+    expected = [f"{emitters}=false"] if version("jaxlib").startswith("0.10.") else []
+    assert os.environ["XLA_FLAGS"].split() == expected
