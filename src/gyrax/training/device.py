@@ -24,8 +24,10 @@ CPU_FLAGS = {
     # The older emitters of fused loops take two thirds of the time and half of the memory to compile that
     # the newer ones do, for programs as fast.
     "xla_cpu_use_fusion_emitters=false": ("0.10.",),
-    # Not xla_cpu_experimental_ynn_fusion_type=dot, though it makes phases 1 and 3 a third faster: some
-    # compilations of a float64 rollout were wrong under it (jaxlib 0.10.2).
+    # None of the operations that XLA would hand to YNNPACK, which are its reductions: XLA's own take four
+    # fifths of the time of a phase-1 step, and two thirds of one of phase 3. With products handed over too
+    # (=dot), some compilations of a float64 rollout were wrong (jaxlib 0.10.2).
+    "xla_cpu_experimental_ynn_fusion_type=": ("0.10.",),
 }
 """How XLA compiles for the CPU, with the versions of jaxlib in which this was measured: XLA aborts at a
 flag that it does not know."""
@@ -48,8 +50,8 @@ def keep_float32() -> None:
 
 
 CPU_OPTIONS: dict[int | None, dict[str, int]] = {2: {"xla_backend_optimization_level": 1}}
-"""How XLA compiles the epochs of a phase for the CPU, beyond `CPU_FLAGS`. LLVM at level 1 takes 0.86 to
-0.92 of the CPU time of level 3 for the many small loops of phase 2, whose steps are then 8 to 11 % slower:
+"""How XLA compiles the epochs of a phase for the CPU, beyond `CPU_FLAGS`. LLVM at level 1 takes four fifths
+of the CPU time of level 3 for the many small loops of phase 2, whose steps are then up to a tenth slower:
 there the compile is what falls short. It gains little in phases 1 and 3."""
 
 
