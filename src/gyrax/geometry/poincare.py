@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from gyrax._types import Batched, Covector, Point, Scalar, Tangent
-from gyrax.geometry.safe import asinhc, eps, safe_norm, sech2, tanhc
+from gyrax.geometry.safe import asinh_squared, asinhc, eps, safe_norm, sech2, tanhc
 
 
 def _dot(x: Array, y: Array) -> Array:
@@ -147,7 +147,7 @@ def distance(x: Point, y: Point, c: Scalar = 1.0) -> Batched:
 def squared_distance(x: Point, y: Point, c: Scalar = 1.0) -> Batched:
     """d(x, y)², smooth everywhere: at x = y its gradient is zero and its Hessian 2λ²."""
     square = (c * _dot(x - y, x - y) / (_gap(x, c) * _gap(y, c)))[..., 0]
-    return 4.0 / c * square * asinhc(square) ** 2
+    return 4.0 / c * asinh_squared(square)
 
 
 def exp_map(z: Point, v: Tangent, c: Scalar = 1.0) -> Point:

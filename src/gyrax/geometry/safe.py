@@ -8,8 +8,9 @@ an analytic function of ‖v‖². Below a threshold the Taylor series is used, 
 from collections.abc import Callable
 from functools import partial
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Inexact
+from jaxtyping import Array, Float, Inexact
 
 
 def eps(x: Inexact[Array, "..."]) -> float:
@@ -38,36 +39,86 @@ def _even(
     function: Callable[[Array], Array],
     series: tuple[float, ...],
 ) -> Float[Array, "*s"]:
-    """`function(sqrt(square))`, by the power series in `square` near zero."""
+    """`function(square)`, by its power series near zero."""
     threshold = eps(square) ** (1.0 / len(series))
     small = square < threshold
     taylor = jnp.polyval(jnp.asarray(series[::-1], square.dtype), jnp.where(small, square, 0.0))
-    return jnp.where(small, taylor, function(jnp.sqrt(jnp.where(small, 1.0, square))))
+    return jnp.where(small, taylor, function(jnp.where(small, 1.0, square)))
 
 
+def _slope(
+    square: Float[Array, "*s"],
+    function: Callable[[Array], Array],
+    series: tuple[float, ...],
+) -> Float[Array, "*s"]:
+    """`function(square)`, by the derivative of the power series near zero."""
+    return _even(square, function, tuple(power * a for power, a in enumerate(series))[1:])
+
+
+# Derivatives are given: those that JAX takes of the two branches of `_even` are four times as long.
+_TANHC = (1.0, -1 / 3, 2 / 15, -17 / 315, 62 / 2835)
+_TANHC += (-1382 / 155925, 21844 / 6081075, -929569 / 638512875)
+_SECH2 = (1.0, -1.0, 2 / 3, -17 / 45, 62 / 315, -1382 / 14175)
+_ASINHC = (1.0, -1 / 6, 3 / 40, -5 / 112, 35 / 1152, -63 / 2816, 231 / 13312, -143 / 10240)
+
+
+@jax.custom_jvp
 def tanhc(square: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """tanh(x)/x as a function of x²."""
-    series = (1.0, -1 / 3, 2 / 15, -17 / 315, 62 / 2835, -1382 / 155925)
-    return _even(square, lambda x: jnp.tanh(x) / x, series)
+    return _even(square, lambda s: jnp.tanh(jnp.sqrt(s)) * jax.lax.rsqrt(s), _TANHC)
+
+
+@jax.custom_jvp
+def sech2(square: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """sech²(x) as a function of x²: 1 − tanh² without its cancellation, and without overflow."""
+
+    def decaying(s: Array) -> Array:
+        e = jnp.exp(-2.0 * jnp.sqrt(s))
+        return 4.0 * e / (1.0 + e) ** 2
+
+    return _even(square, decaying, _SECH2)
+
+
+@jax.custom_jvp
+def asinhc(square: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """arsinh(x)/x as a function of x²."""
+    return _even(square, lambda s: jnp.arcsinh(jnp.sqrt(s)) * jax.lax.rsqrt(s), _ASINHC)
+
+
+@jax.custom_jvp
+def asinh_squared(square: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """arsinh²(x) as a function of x²."""
+    return square * asinhc(square) ** 2
+
+
+@tanhc.defjvp
+def _tanhc_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (square,), (tangent,) = primals, tangents
+    closed = lambda s: (sech2(s) - tanhc(s)) / (2.0 * s)
+    return tanhc(square), tangent * _slope(square, closed, _TANHC)
+
+
+@sech2.defjvp
+def _sech2_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (square,), (tangent,) = primals, tangents
+    value = sech2(square)
+    return value, -tangent * value * tanhc(square)
+
+
+@asinhc.defjvp
+def _asinhc_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (square,), (tangent,) = primals, tangents
+    closed = lambda s: (jax.lax.rsqrt(1.0 + s) - asinhc(s)) / (2.0 * s)
+    return asinhc(square), tangent * _slope(square, closed, _ASINHC)
+
+
+@asinh_squared.defjvp
+def _asinh_squared_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (square,), (tangent,) = primals, tangents
+    root = asinhc(square)
+    return square * root**2, tangent * root * jax.lax.rsqrt(1.0 + square)
 
 
 def bounded(x: Float[Array, " D"], limit: float) -> Float[Array, " D"]:
     """x · tanh(‖x‖/limit)/(‖x‖/limit): its length, brought smoothly below `limit`."""
     return tanhc(jnp.sum(x * x) / limit**2) * x
-
-
-def asinhc(square: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """arsinh(x)/x as a function of x²."""
-    series = (1.0, -1 / 6, 3 / 40, -15 / 336, 105 / 3456, -945 / 42240)
-    return _even(square, lambda x: jnp.arcsinh(x) / x, series)
-
-
-def sech2(square: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """sech²(x) as a function of x²: 1 − tanh² without its cancellation, and without overflow."""
-
-    def decaying(x: ArrayLike) -> Array:
-        e = jnp.exp(-2.0 * x)  # pyright: ignore[reportOperatorIssue]
-        return 4.0 * e / (1.0 + e) ** 2
-
-    series = (1.0, -1.0, 2 / 3, -17 / 45, 62 / 315, -1382 / 14175)
-    return _even(square, decaying, series)
