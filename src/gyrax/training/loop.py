@@ -158,7 +158,7 @@ class Trainer:
                 system = replicated(self._first_system(), self.mesh)
             state, saved = self._run_phase(phases[number], system, program, log)
             system = state.system
-            del state
+            del state, program  # which holds what it read
             release_programs()
         assert system is not None
         return system, saved
