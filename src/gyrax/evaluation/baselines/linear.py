@@ -1,10 +1,13 @@
 """Forecasts without a training loop: standing still, going straight on, and ridge regression."""
 
-import jax.numpy as jnp
 import numpy as np
 
-from gyrax.evaluation.baselines.windows import WindowBatch
-from gyrax.geometry import distance, exp_map, log_map
+from gyrax.evaluation.baselines.windows import (
+    WindowBatch,
+    distances,
+    exp_origin,
+    geodesics_on,
+)
 
 PENALTIES = tuple(10.0**k for k in range(-8, 4))
 
@@ -21,9 +24,9 @@ def constant_velocity(batch: WindowBatch) -> np.ndarray:
     """
     if batch.context.shape[1] == 1:
         return persistence(batch)
-    before, last = (jnp.asarray(batch.context[:, i, None]) for i in (-2, -1))
-    steps = jnp.arange(1, batch.horizon + 1, dtype=last.dtype)[:, None]
-    return np.asarray(exp_map(last, -steps * log_map(last, before, batch.c), batch.c))
+    before, last = (batch.context[:, i, None] for i in (-2, -1))
+    steps = np.arange(1, batch.horizon + 1, dtype=last.dtype)[:, None]
+    return np.asarray(geodesics_on(before, last, steps, batch.c))
 
 
 class Ridge:
@@ -39,7 +42,8 @@ class Ridge:
             scale = np.diag(np.r_[np.ones(len(gram) - 1), 0.0]) * len(x)
             candidates = [np.linalg.solve(gram + p * scale + 1e-9 * np.eye(len(gram)), moment)
                           for p in PENALTIES]  # fmt: skip
-            errors = [self._error(validation, m, step) for m in candidates]
+            inputs = self._inputs(validation, step)
+            errors = [self._error(validation, inputs @ m, step) for m in candidates]
             self.maps.append(candidates[int(np.argmin(errors))])
 
     @staticmethod
@@ -49,15 +53,15 @@ class Ridge:
         actions = batch.actions[:, : step + 1].reshape(count, -1)
         return np.concatenate([known, actions, np.ones((count, 1))], axis=1)
 
-    def _predict(self, batch: WindowBatch, matrix: np.ndarray, step: int) -> np.ndarray:
-        tangent = jnp.asarray(self._inputs(batch, step) @ matrix, batch.target.dtype)
-        return np.asarray(exp_map(jnp.zeros_like(tangent), tangent, batch.c))
+    @staticmethod
+    def _point(batch: WindowBatch, tangent: np.ndarray) -> np.ndarray:
+        return np.asarray(exp_origin(tangent.astype(batch.target.dtype), batch.c))
 
-    def _error(self, batch: WindowBatch, matrix: np.ndarray, step: int) -> float:
-        predicted = jnp.asarray(self._predict(batch, matrix, step))
-        return float(distance(predicted, jnp.asarray(batch.target[:, step]), batch.c).mean())
+    def _error(self, batch: WindowBatch, tangent: np.ndarray, step: int) -> float:
+        predicted = self._point(batch, tangent)
+        return float(np.mean(distances(predicted, batch.target[:, step], batch.c)))
 
     def __call__(self, batch: WindowBatch) -> np.ndarray:
         """The forecast of every horizon step."""
-        steps = [self._predict(batch, m, s) for s, m in enumerate(self.maps)]
+        steps = [self._point(batch, self._inputs(batch, s) @ m) for s, m in enumerate(self.maps)]
         return np.stack(steps, axis=1)

@@ -2,11 +2,34 @@
 
 from dataclasses import dataclass, replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
-from gyrax.geometry import distance, log_map
+from gyrax._types import Point, Scalar, Tangent
+from gyrax.geometry import distance, exp_map, log_map
+
+# Compiled as a whole: run operation by operation, each is a program of its own, a MiB in memory.
+distances = jax.jit(distance)
+
+
+@jax.jit
+def exp_origin(tangent: Tangent, c: Scalar) -> Point:
+    """exp₀ of tangent vectors at the origin."""
+    return exp_map(jnp.zeros_like(tangent), tangent, c)
+
+
+@jax.jit
+def log_origin(points: Point, c: Scalar) -> Tangent:
+    """log₀ of points."""
+    return log_map(jnp.zeros_like(points), points, c)
+
+
+@jax.jit
+def geodesics_on(before: Point, last: Point, steps: Float[Array, "H 1"], c: Scalar) -> Point:
+    """The points `steps` as far beyond `last` as `before` lies before it, on the geodesic through both."""
+    return exp_map(last, -steps * log_map(last, before, c), c)
 
 
 @dataclass(frozen=True)
@@ -40,12 +63,11 @@ class WindowBatch:
 
     def errors(self, predicted: np.ndarray) -> Float[np.ndarray, "M H"]:
         """Geodesic distance of a forecast from the target."""
-        return np.asarray(distance(jnp.asarray(predicted), jnp.asarray(self.target), self.c))
+        return np.asarray(distances(predicted, self.target, self.c))
 
     def tangent(self, points: np.ndarray) -> np.ndarray:
         """log₀ of points, as float64."""
-        at = jnp.asarray(points)
-        return np.asarray(log_map(jnp.zeros_like(at), at, self.c), np.float64)
+        return np.asarray(log_origin(points, self.c), np.float64)
 
     def with_foreign_actions(self, pool: "WindowBatch", seed: int = 0) -> "WindowBatch":
         """The same windows under the actions of windows of `pool` that are of other episodes.
