@@ -68,7 +68,9 @@ def test_only_the_epochs_of_phase_2_are_compiled_otherwise():
 
 def test_compiler_flags_of_the_user_stand(monkeypatch):
     emitters = "--xla_cpu_use_fusion_emitters"
-    ynn = ["--xla_cpu_experimental_ynn_fusion_type="] if version("jaxlib").startswith("0.10.") else []
+    ynn = (
+        ["--xla_cpu_experimental_ynn_fusion_type="] if version("jaxlib").startswith("0.10.") else []
+    )
     monkeypatch.setenv("XLA_FLAGS", f"{emitters}=true")
     use_measured_compiler()
     assert os.environ["XLA_FLAGS"].split() == [f"{emitters}=true", *ynn]
