@@ -13,7 +13,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from gyrax._types import PRNGKey
-from gyrax.geometry import exp_map, log_map
+from gyrax.evaluation.baselines.windows import exp_origin, log_origin
 from gyrax.model.system import parameters
 
 START = 0.01
@@ -35,10 +35,6 @@ def width_for(count: Callable[[int], int], target: int) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if count(middle) >= target else (middle + 1, high)
     return min((max(low - 1, 1), low), key=lambda width: abs(count(width) - target))
-
-
-def _to_tangent(points: Float[Array, "*batch D"], c: float) -> Float[Array, "*batch D"]:
-    return log_map(jnp.zeros_like(points), points, c)
 
 
 def _linear(inputs: int, outputs: int, key: PRNGKey, scale: float = 1.0) -> eqx.nn.Linear:
@@ -84,7 +80,7 @@ class MlpForecaster(eqx.Module):
     ) -> Float[Array, "H D"]:
         """The points of one window; chart weights are not used."""
         del weights
-        known = _to_tangent(context, self.c)
+        known = log_origin(context, self.c)
         velocity = known[-1] - known[-2] if self.with_velocity else jnp.zeros_like(known[-1])
 
         def step(carry: tuple, action: Array) -> tuple:
@@ -96,7 +92,7 @@ class MlpForecaster(eqx.Module):
             return (v + increment, increment), v + increment
 
         _, tangent = jax.lax.scan(step, (known[-1], velocity), actions)
-        return exp_map(jnp.zeros_like(tangent), tangent, self.c)
+        return exp_origin(tangent, self.c)
 
 
 class GruForecaster(eqx.Module):
@@ -133,7 +129,7 @@ class GruForecaster(eqx.Module):
     ) -> Float[Array, "H D"]:
         """The points of one window; chart weights are not used."""
         del weights
-        known = _to_tangent(context, self.c)
+        known = log_origin(context, self.c)
         still = jnp.zeros_like(known[0])
         state = jnp.zeros(self.cell.hidden_size, known.dtype)
         velocity = still
@@ -151,7 +147,7 @@ class GruForecaster(eqx.Module):
             return (v + increment, increment, state), v + increment
 
         _, tangent = jax.lax.scan(step, (known[-1], velocity, state), actions)
-        return exp_map(jnp.zeros_like(tangent), tangent, self.c)
+        return exp_origin(tangent, self.c)
 
 
 def matched_mlp(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from gyrax._types import Point, Scalar, Tangent
 from gyrax.geometry import distance, exp_map, log_map
@@ -24,12 +24,6 @@ def exp_origin(tangent: Tangent, c: Scalar) -> Point:
 def log_origin(points: Point, c: Scalar) -> Tangent:
     """log₀ of points."""
     return log_map(jnp.zeros_like(points), points, c)
-
-
-@jax.jit
-def geodesics_on(before: Point, last: Point, steps: Float[Array, "H 1"], c: Scalar) -> Point:
-    """The points `steps` as far beyond `last` as `before` lies before it, on the geodesic through both."""
-    return exp_map(last, -steps * log_map(last, before, c), c)
 
 
 @dataclass(frozen=True)
