@@ -97,3 +97,27 @@ def test_jump_ramp():
 def test_total_needs_a_weight_for_every_loss():
     with pytest.raises(AssertionError, match="without a weight"):
         total({"recon": jnp.ones(())}, {})
+
+
+def test_a_loss_of_weight_zero_takes_no_part():
+    """Not even where it or its slope is infinite: zero times infinity would be NaN."""
+
+    def loss(x):
+        return total({"used": 3.0 * x, "reported": 1.0 / x}, {"used": 2.0, "reported": 0.0})
+
+    assert jax.value_and_grad(loss)(jnp.zeros(())) == (0.0, 6.0)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_a_rate_that_underflowed_costs_what_can_be_measured(dtype, x64):
+    """Charts change where softplus gives 0: a finite loss and slope; elsewhere the likelihood's own."""
+    logits = jnp.asarray([[-1e4, -50.0, 1.0]], dtype)
+    loss, slope = jax.value_and_grad(
+        lambda a: dyn.jump_surprise(0.7 * jax.nn.softplus(a), jnp.ones_like(a))
+    )(logits)
+    likely = [float(-np.log(0.7) + 50.0), -float(np.log(-np.expm1(-0.7 * np.log1p(np.e))))]
+    floor = -np.log(float(jnp.finfo(dtype).tiny))
+    assert loss == pytest.approx((floor + sum(likely)) / 3.0, rel=1e-6)
+    rate, odds = np.log1p(np.e), 1.0 / (1.0 + np.exp(-1.0))
+    slopes = [0.0, -1.0, -0.7 * odds / np.expm1(0.7 * rate)]
+    np.testing.assert_allclose(slope[0], np.asarray(slopes) / 3.0, rtol=1e-6)

@@ -35,7 +35,7 @@ def top_left_vector(weight: np.ndarray, tolerance: float = 1e-7) -> np.ndarray:
         v = transposed @ (u / np.maximum(np.linalg.norm(u, axis=-2, keepdims=True), 1e-300))
         before, sigma = sigma, np.linalg.norm(v, axis=-2, keepdims=True)
         u = w @ v
-        if np.all(sigma - before <= tolerance * sigma):
+        if not np.any(sigma - before > tolerance * sigma):  # as of a layer that diverged to NaN
             break
     return (u / np.maximum(np.linalg.norm(u, axis=-2, keepdims=True), 1e-300))[..., 0]
 

@@ -163,7 +163,12 @@ def dynamics_losses(batch: DynamicsBatch) -> Losses:
 
 
 def total(losses: Losses, weights: Mapping[str, Any]) -> Float[Array, ""]:
-    """The weighted sum. The names of losses and weights must agree."""
+    """The weighted sum. The names of losses and weights must agree.
+
+    A loss whose weight is the number zero is reported and takes no part, nor time in the gradient.
+    """
     missing = set(losses) - set(weights)
     assert not missing, f"losses without a weight: {sorted(missing)}"
-    return sum((weights[name] * value for name, value in losses.items()), jnp.zeros(()))
+    takes_part = lambda weight: isinstance(weight, jax.Array) or weight != 0
+    used = (weights[name] * value for name, value in losses.items() if takes_part(weights[name]))
+    return sum(used, jnp.zeros(()))
