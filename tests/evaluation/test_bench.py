@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import yardsticks
 from gyrax.atlas.centers import spread_centers
 from gyrax.evaluation.bench.growth import Sizes, predicted_operations
-from gyrax.evaluation.bench.measure import count_operations, time_together
+from gyrax.evaluation.bench.measure import Timing, count_operations, time_together
 from gyrax.training.build import build_world_model
 from gyrax.training.config import make_config
 from tiny import TINY
@@ -59,8 +59,16 @@ def test_operations_of_a_matrix_product_are_counted():
 
 def test_what_takes_twice_as_long_is_measured_so():
     times = time_together({n: lambda s=s: time.sleep(s) for n, s in (("a", 0.01), ("b", 0.02))}, 5)
-    assert times["b"].ms / times["a"].ms == pytest.approx(2, rel=0.2)
-    assert times["a"].low <= times["a"].ms <= times["a"].high
+    assert times["b"].ratio_to(times["a"]) == pytest.approx(2, rel=0.2)
+    found = times["a"].report()
+    assert found["ms_low"] <= found["ms"] <= found["ms_high"]
+
+
+def test_a_slow_stretch_falls_on_both_sides_of_a_ratio():
+    """Ours takes half of theirs in all rounds but one, the machine a third of its speed in half of them."""
+    ours, theirs = Timing((1.0, 1.0, 3.0, 3.0, 3.0)), Timing((2.0, 2.0, 6.0, 6.0, 2.0))
+    assert ours.ms / theirs.ms == 1.5
+    assert ours.ratio_to(theirs) == 0.5 and theirs.ratio_to(ours) == 2.0
 
 
 def test_terms_of_the_cost_grow_as_the_mathematics_says():

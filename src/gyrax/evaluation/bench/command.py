@@ -33,7 +33,7 @@ from gyrax.training.log import make_progress
 KINDS = ("train", "rollout", "simulate", "data", "growth", "all")
 RATIOS = (
     "ratio_to_naive: its time over ours; ratio_to_scan, ratio_to_diffeqsolve, ratio_to_align: our "
-    "time over theirs; all timed in turn in this run, medians"
+    "time over theirs; all timed in turn in this run, and the median over its rounds"
 )
 
 

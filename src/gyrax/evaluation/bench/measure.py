@@ -18,20 +18,32 @@ from gyrax.training.device import compiled
 MIB = 2**20
 
 
-class Timing(NamedTuple):
-    """Milliseconds a call: median, and the quartiles about it."""
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds that a call took in each of the rounds."""
 
-    ms: float
-    low: float
-    high: float
+    each: tuple[float, ...]
+
+    @property
+    def ms(self) -> float:
+        """The median."""
+        return statistics.median(self.each)
 
     def over(self, count: int) -> "Timing":
         """The time of one of `count` equal parts."""
-        return Timing(*(value / count for value in self))
+        return Timing(tuple(value / count for value in self.each))
+
+    def ratio_to(self, other: "Timing") -> float:
+        """The median of this time over the other's in the same round. A slow stretch of the machine
+        that takes half of the rounds can fall on one median and not on the other."""
+        return statistics.median(a / b for a, b in zip(self.each, other.each, strict=True))
 
     def report(self) -> dict[str, float]:
-        """As JSON."""
-        return {"ms": self.ms, "ms_low": self.low, "ms_high": self.high}
+        """The median, and the quartiles about it, as JSON."""
+        low, high = self.ms, self.ms
+        if len(self.each) > 1:
+            low, _, high = statistics.quantiles(self.each, n=4)
+        return {"ms": self.ms, "ms_low": low, "ms_high": high}
 
 
 def time_together(programs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:
@@ -44,14 +56,7 @@ def time_together(programs: Mapping[str, Callable[[], Any]], rounds: int) -> dic
             jax.block_until_ready(program())
             if i:
                 seconds[name].append(1e3 * (time.perf_counter() - began))
-    return {name: _timing(values) for name, values in seconds.items()}
-
-
-def _timing(values: list[float]) -> Timing:
-    if len(values) < 2:
-        return Timing(values[0], values[0], values[0])
-    low, median, high = statistics.quantiles(values, n=4)
-    return Timing(median, low, high)
+    return {name: Timing(tuple(values)) for name, values in seconds.items()}
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,6 @@ def measure_machine() -> Machine:
     timing = time_together({"product": lambda: product(a, a), "copy": lambda: copy(long)}, 5)
     return Machine(
         jax.devices()[0].device_kind,
-        2.0 * size**3 / timing["product"].low / 1e6,
-        2.0 * long.nbytes / timing["copy"].low / 1e6,
+        2.0 * size**3 / min(timing["product"].each) / 1e6,
+        2.0 * long.nbytes / min(timing["copy"].each) / 1e6,
     )
