@@ -72,8 +72,8 @@ def train_run(
         f"data: {frames.source} ({frames.episodes} episodes, {len(frames.actions)} frames)"
     )
     many = "" if trainer.mesh.size == 1 else f" ({trainer.mesh.size} devices)"
-    phases = ", ".join(map(str, planned))
-    console.print(f"running phases {phases} on {platform}{many} into {run}")
+    phases = ("phase " if len(planned) == 1 else "phases ") + ", ".join(map(str, planned))
+    console.print(f"running {phases} on {platform}{many} into {run}")
     if phase == "2" and planned[0] == 1:
         console.print("there is no encoder yet, so phase 1 is trained first")
     _print_changes(config, preset if resumed is None else "resumed run", console)
