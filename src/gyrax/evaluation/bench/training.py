@@ -119,9 +119,11 @@ def compare(report: dict[str, Any], times: dict[str, Timing], ours: str) -> None
     mine = times[ours]
     for kind in ("naive", "scan", "diffeqsolve"):
         if kind in times:
-            report[f"ms_{kind}"] = times[kind].ms
-            pair = (times[kind], mine) if kind == "naive" else (mine, times[kind])
-            report[f"ratio_to_{kind}"] = pair[0].ratio_to(pair[1])
+            other = times[kind]
+            report[f"ms_{kind}"] = other.ms
+            report[f"ratio_to_{kind}"] = (
+                other.ratio_to(mine) if kind == "naive" else mine.ratio_to(other)
+            )
 
 
 def bench_rollout(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
