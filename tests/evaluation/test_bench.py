@@ -59,6 +59,7 @@ def test_operations_of_a_matrix_product_are_counted():
 
 def test_what_takes_twice_as_long_is_measured_so():
     times = time_together({n: lambda s=s: time.sleep(s) for n, s in (("a", 0.01), ("b", 0.02))}, 5)
+    assert times["b"].ms / times["a"].ms == pytest.approx(2, rel=0.2)
     assert times["b"].ratio_to(times["a"]) == pytest.approx(2, rel=0.2)
     found = times["a"].report()
     assert found["ms_low"] <= found["ms"] <= found["ms_high"]

@@ -98,11 +98,11 @@ def bench_training(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
         program = compile_program(make, data, state, phase=number)
         reports[f"phase{number}"] = program.report()
         ours[number] = partial(program.call, data)
-        programs[f"phase{number}"] = _stepper(ours[number], state)
+        programs[f"phase{number}"] = _stepper(ours[number], [state])
     for kind in ("naive", "scan"):
         note(f"compiling phase 2, {kind}")
         make, data, state, _ = epoch_arguments(bench, 2, kind, BATCHES)
-        programs[kind] = _stepper(partial(compiled(make(), data, state, phase=2), data), state)
+        programs[kind] = _stepper(partial(compiled(make(), data, state, phase=2), data), [state])
     note("timing training steps")
     times = {name: t.over(BATCHES) for name, t in time_together(programs, rounds).items()}
     for name, report in reports.items():
@@ -190,9 +190,8 @@ def _count(bench: Bench, arguments: Callable[[Bench], tuple]) -> Operations:
         return count_operations(make, *args)
 
 
-def _stepper(epoch: Callable[[Any], tuple], state: Any) -> Callable[[], Any]:
-    """A call that runs one epoch from the state that the last one left."""
-    held = [state]
+def _stepper(epoch: Callable[[Any], tuple], held: list) -> Callable[[], Any]:
+    """A call that runs one epoch from the state in `held`, and leaves the new one there."""
 
     def run() -> Any:
         held[0], metrics = epoch(held[0])
@@ -217,10 +216,7 @@ def _epoch_overhead(bench: Bench, steps: Callable[[Any], tuple], rounds: int) ->
         held[0] = exact_norms(state, trainable)
         return {name: float(value) for name, value in metrics.items()}
 
-    def several() -> Any:
-        for _ in range(often):
-            held[0], metrics = steps(held[0])
-            jax.block_until_ready(metrics)
-
+    few = _stepper(steps, held)
+    several = lambda: [few() for _ in range(often)]
     times = time_together({"epoch": whole, "steps": several}, rounds)
     return times["epoch"].ratio_to(times["steps"]) * often * BATCHES / batches - 1.0
