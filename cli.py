@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.evaluation.simulation_setup import SimulationConfig
-from gyrax.training.flags import with_settings
+from gyrax.commands.flags import with_settings
+from gyrax.simulation.setup import SimulationConfig
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -73,7 +73,7 @@ def train(
     settings: dict[str, Any],
 ) -> None:
     """Train encoder (phase 1), world model (2), both together (3), or all in turn."""
-    from gyrax.evaluation.runs import train_run
+    from gyrax.commands.runs import train_run
 
     train_run(
         settings,
@@ -115,7 +115,7 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Measure how well a trained world model predicts, beside baselines trained as it was."""
-    from gyrax.evaluation.runs import evaluate_run
+    from gyrax.commands.runs import evaluate_run
 
     numbers = dict(seeds=seeds, samples=samples, long=long, learned=baselines)
     evaluate_run(
@@ -156,7 +156,7 @@ def ablate(
     settings: dict[str, Any],
 ) -> None:
     """Train variants of one setting on one encoder with one budget, and compare them in pairs."""
-    from gyrax.evaluation.ablation import ablate_run
+    from gyrax.ablation.run import ablate_run
 
     ablate_run(
         settings,
@@ -225,7 +225,7 @@ def simulate(
     device: Device = "auto",
 ) -> None:
     """Simulate Langevin dynamics on the ball: saved states, a figure, and means beside exact values."""
-    from gyrax.evaluation.simulation import simulate_run
+    from gyrax.simulation.chains import simulate_run
 
     config = SimulationConfig(
         potential=potential,
@@ -286,7 +286,7 @@ def extract(
     ] = None,
 ) -> None:
     """Compute the features of every frame of a LeRobot folder once, into a cache for --data."""
-    from gyrax.data.extraction.run import extract_run
+    from gyrax.data.features.extraction import extract_run
 
     extract_run(
         dataset,
@@ -321,7 +321,7 @@ def bench(
     settings: dict[str, Any],
 ) -> None:
     """Measure speed, compile time and memory beside yardsticks timed in the same run."""
-    from gyrax.evaluation.bench.command import bench_run
+    from gyrax.bench.command import bench_run
 
     bench_run(
         settings,
@@ -348,7 +348,7 @@ def simulate_data(
     cubes: Annotated[int, typer.Option(help="Cubes on the table, 1 to 4.")] = 1,
 ) -> None:
     """Simulate the arm and its cubes with MuJoCo and write a LeRobotDataset v3.0 folder."""
-    from gyrax.evaluation.runs import simulate_data_run
+    from gyrax.commands.runs import simulate_data_run
 
     simulate_data_run(out, episodes=episodes, seed=seed, cubes=cubes, console=console)
 

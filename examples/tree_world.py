@@ -16,8 +16,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from gyrax.data.schema import Feature
-from gyrax.data.writer import write_folder
+from gyrax.data.lerobot.schema import Feature
+from gyrax.data.lerobot.writer import write_folder
 
 BRANCHES, DEPTH, EPISODES, FRAMES = 3, 4, 80, 240
 LEVEL = np.repeat(np.arange(DEPTH + 1), BRANCHES ** np.arange(DEPTH + 1))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gyrax.training.device import cache_folder, keep_float32, use_measured_compiler
+from gyrax.runtime.device import cache_folder, keep_float32, use_measured_compiler
 from tiny import write_tiny
 
 use_measured_compiler()  # compiling is most of the suite's time

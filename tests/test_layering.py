@@ -1,47 +1,94 @@
-"""Imports run one way."""
+"""Imports run one way, between rooms and inside the large ones, and never in a circle."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import gyrax
 
 SOURCE = Path(gyrax.__file__).parent
-LAYERS = ("_types", "_errors", "geometry", "dynamics", "fields", "atlas", "model", "losses",
-          "training", "evaluation")  # fmt: skip
-BESIDE = {"interop": "model", "data": "_errors"}
+ROOMS = (
+    ("_types", "_errors"), ("geometry", "runtime"), ("dynamics", "nn"), ("fields",), ("atlas",),
+    ("model",), ("losses", "interop"), ("data",), ("envs",), ("training",), ("evaluation",),
+    ("report",), ("ablation", "simulation"), ("bench",), ("commands",),
+)  # fmt: skip
+UNLEARNED = {"_types", "_errors", "runtime", "data", "envs"}
+"""What data and environments may import: nothing that is trained, nor its geometry."""
 
 
-def imported_layers(file):
+def modules():
+    for file in sorted(SOURCE.rglob("*.py")):
+        parts = file.relative_to(SOURCE).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), file
+
+
+MODULES = dict(modules())
+
+
+def imported(file):
+    """The modules of this package that a file takes names from."""
     for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gyrax"):
-            names = [node.module] if node.module != "gyrax" else [
-                f"gyrax.{alias.name}" for alias in node.names
-            ]  # fmt: skip
-            yield from (name.split(".")[1] for name in names if "." in name)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "gyrax":
+            base = node.module.removeprefix("gyrax").lstrip(".")
+            for alias in node.names:
+                whole = f"{base}.{alias.name}".lstrip(".")
+                yield whole if whole in MODULES else base
         elif isinstance(node, ast.Import):
-            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("gyrax."))
+            yield from (a.name.removeprefix("gyrax.") for a in node.names if a.name[:6] == "gyrax.")
 
 
-def rank(layer):
-    return LAYERS.index(BESIDE.get(layer, layer))
+GRAPH = {name: set(imported(file)) - {name, ""} for name, file in MODULES.items() if name}
+
+
+def room(module):
+    return module.split(".")[0]
+
+
+def rank(module):
+    return next(i for i, rooms in enumerate(ROOMS) if room(module) in rooms)
+
+
+def test_every_room_is_known():
+    found = {room(name) for name in GRAPH}
+    assert found == {name for rooms in ROOMS for name in rooms}
 
 
 def test_imports_run_downwards():
-    for file in SOURCE.rglob("*.py"):
-        own = file.relative_to(SOURCE).parts[0].removesuffix(".py")
-        if own == "__init__":
-            continue
-        for layer in imported_layers(file):
-            assert layer == own or rank(layer) <= rank(own), f"{file}: imports gyrax.{layer}"
-            if layer == "data" and own != "data":
-                assert rank(own) >= LAYERS.index("training"), f"{file}: imports gyrax.data"
+    for name, targets in GRAPH.items():
+        for target in targets:
+            below = rank(target) < rank(name) or room(target) == room(name)
+            assert below, f"gyrax.{name} imports gyrax.{target}"
 
 
-def test_every_layer_is_known():
-    found = {p.name.removesuffix(".py") for p in SOURCE.iterdir() if p.name[0] not in "_."}
-    assert found <= {*LAYERS, *BESIDE}
+def test_no_file_imports_itself_through_others():
+    list(TopologicalSorter(GRAPH).static_order())  # raises CycleError, which names the circle
+
+
+def test_data_and_environments_know_nothing_that_is_learned():
+    for name, targets in GRAPH.items():
+        if room(name) in ("data", "envs"):
+            assert {room(t) for t in targets} <= UNLEARNED, name
+
+
+def test_runtime_stands_alone():
+    for name, targets in GRAPH.items():
+        if room(name) == "runtime":
+            assert {room(t) for t in targets} <= {"runtime", "_errors"}, name
 
 
 def test_solvers_know_no_network():
-    for file in (SOURCE / "dynamics").rglob("*.py"):
-        assert set(imported_layers(file)) <= {"_types", "_errors", "geometry", "dynamics"}, file
+    for name, targets in GRAPH.items():
+        if room(name) == "dynamics":
+            assert {room(t) for t in targets} <= {"_types", "_errors", "geometry", "dynamics"}, name
+
+
+def test_shipped_code_imports_no_tests():
+    for name, file in MODULES.items():
+        roots = {
+            (node.module or "").split(".")[0] if isinstance(node, ast.ImportFrom) else alias.name
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+        }
+        assert not roots & {"tests", "tiny", "conftest"}, name
+        assert "sys.path" not in file.read_text(), name

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gyrax.data.schema import Feature
-from gyrax.data.writer import write_folder
+from gyrax.data.lerobot.schema import Feature
+from gyrax.data.lerobot.writer import write_folder
 
 TINY = dict(latent_dim=3, num_charts=3, codes_per_chart=4, hidden_dim=16, wm_d_model=8,
             batch_size=32, sequence_length=4, phase1_epochs=2, phase2_epochs=2,

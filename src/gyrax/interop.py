@@ -9,9 +9,6 @@ from jaxtyping import Array
 from gyrax._errors import InputError
 from gyrax.dynamics import solver_by_name
 from gyrax.fields import (
-    ActionTokenizer,
-    ChartTokenizer,
-    CovariantAttention,
     CovariantChartTarget,
     CovariantControl,
     CovariantCurl,
@@ -19,11 +16,10 @@ from gyrax.fields import (
     CovariantMomentumInit,
     CovariantPotential,
     FactorizedJumpOperator,
-    Frozen,
-    SpectralLinear,
 )
-from gyrax.fields.attention import ChristoffelQuery
 from gyrax.model.world_model import WorldModel
+from gyrax.nn import ActionTokenizer, ChartTokenizer, CovariantAttention, Frozen, SpectralLinear
+from gyrax.nn.attention import ChristoffelQuery
 
 
 class _Reader:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot import open_folder
+from gyrax.data.lerobot.folder import open_folder
 
 INFO = "meta/info.json"
 

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gyrax._errors import InputError
-from gyrax.data.cache import open_cache
+from gyrax.data.features.cache import open_cache
 from gyrax.data.frames import load_frames
 from tiny import TINY, write_tiny
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gyrax._errors import InputError
-from gyrax.data.arm import features, simulate_episodes, write_simulated
-from gyrax.data.arm.kinematics import JOINTS, LOWER, UPPER, reach, tip_position
-from gyrax.data.lerobot import DEFAULT_FOLDER, LeRobotFolder, open_folder
+from gyrax.data.lerobot.folder import DEFAULT_FOLDER, LeRobotFolder, open_folder
+from gyrax.envs.arm import features, simulate_episodes, write_simulated
+from gyrax.envs.arm.kinematics import JOINTS, LOWER, UPPER, reach, tip_position
 
 STATE, ENVIRONMENT, ACTION = "observation.state", "observation.environment_state", "action"
 KEYS = (STATE, ENVIRONMENT, ACTION)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from gyrax.data.cache import FeatureCache, open_cache
-from gyrax.data.extraction.state import StateBackbone
+from gyrax.data.features.cache import FeatureCache, open_cache
+from gyrax.data.features.state import StateBackbone
 from gyrax.data.frames import load_frames
-from gyrax.data.lerobot import open_folder
+from gyrax.data.lerobot.folder import open_folder
 from gyrax.data.windows import make_windows
 from tiny import TINY, write_tiny
 

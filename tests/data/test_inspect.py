@@ -16,10 +16,10 @@ from folder_edits import column, info, remove, table, truncate
 from typer.testing import CliRunner
 
 from gyrax.data.inspection import inspect_folder
-from gyrax.data.lerobot import DEFAULT_FOLDER, open_folder
+from gyrax.data.lerobot.folder import DEFAULT_FOLDER, open_folder
+from gyrax.data.lerobot.schema import Feature
+from gyrax.data.lerobot.writer import write_folder
 from gyrax.data.moments import Moments
-from gyrax.data.schema import Feature
-from gyrax.data.writer import write_folder
 
 DATA = "data/chunk-000/file-000.parquet"
 KEYS = ["version", "robot", "fps", "episodes", "frames", "tasks", "features", "warnings"]

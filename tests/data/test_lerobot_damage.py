@@ -8,9 +8,9 @@ import pytest
 from folder_edits import read_all
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot_columns import ColumnReader
-from gyrax.data.lerobot_files import one_line
-from gyrax.data.schema import Episode
+from gyrax.data.lerobot.columns import ColumnReader
+from gyrax.data.lerobot.files import one_line
+from gyrax.data.lerobot.schema import Episode
 
 
 def test_quoted_bytes_are_made_printable():

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot import open_folder
-from gyrax.data.schema import Feature
-from gyrax.data.writer import write_folder
+from gyrax.data.lerobot.folder import open_folder
+from gyrax.data.lerobot.schema import Feature
+from gyrax.data.lerobot.writer import write_folder
 
 KEYS = ("observation.state", "action")
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")

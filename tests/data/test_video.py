@@ -13,9 +13,9 @@ import pytest
 from folder_edits import at, column, info, remove, to_folder, truncate
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot import open_folder
-from gyrax.data.schema import Feature
-from gyrax.data.video import Camera, _size
+from gyrax.data.lerobot.folder import open_folder
+from gyrax.data.lerobot.schema import Feature
+from gyrax.data.lerobot.video import Camera, _size
 
 FIXTURES = Path(__file__).parent / "fixtures"
 TOP, WRIST = "observation.images.top", "observation.images.wrist"

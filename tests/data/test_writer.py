@@ -11,9 +11,9 @@ import pytest
 
 from gyrax._errors import InputError
 from gyrax.data import writer
-from gyrax.data.lerobot import open_folder
-from gyrax.data.schema import Feature
-from gyrax.data.writer import write_folder
+from gyrax.data.lerobot.folder import open_folder
+from gyrax.data.lerobot.schema import Feature
+from gyrax.data.lerobot.writer import write_folder
 
 THEIRS = Path(__file__).parent / "fixtures" / "so100_tiny_v30"
 KEYS = ("observation.state", "action")

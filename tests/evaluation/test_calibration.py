@@ -13,11 +13,11 @@ from gyrax._errors import InputError
 from gyrax.evaluation.baselines import WindowBatch
 from gyrax.evaluation.calibration import LEVEL, calibrated, coverage
 from gyrax.evaluation.latents import Selection
+from gyrax.evaluation.sampling import at_temperature
 from gyrax.evaluation.scores import decode
-from gyrax.evaluation.uncertainty import at_temperature
-from gyrax.fields import Frozen
+from gyrax.nn import Frozen
 from gyrax.training.build import build_system
-from gyrax.training.config import make_config
+from gyrax.training.settings import make_config
 from tiny import TINY
 
 COUNT, TRUE = 300, 0.05

@@ -21,7 +21,7 @@ from gyrax.geometry import (
     mobius_add,
 )
 from gyrax.training.build import build_system, build_world_model
-from gyrax.training.config import make_config
+from gyrax.training.settings import make_config
 from tiny import TINY
 
 

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import jax.random as jr
 import pytest
 
-import naive
+from gyrax.bench import naive
 from gyrax.fields.antisymmetric import antisymmetric
 from gyrax.model.folded import FoldedWorldModel
 from gyrax.training.build import build_system
-from gyrax.training.config import make_config
+from gyrax.training.settings import make_config
 
 SMALL = dict(
     latent_dim=5, num_charts=4, wm_d_model=24, hidden_dim=16, codes_per_chart=3, action_dim=3,

@@ -10,12 +10,13 @@ import pytest
 
 from gyrax import kinetic_energy
 from gyrax.dynamics import PhaseState, apply_jump
-from gyrax.fields import FactorizedJumpOperator, SpectralLinear
-from gyrax.fields.gated import NormGatedGELU
+from gyrax.fields import FactorizedJumpOperator
 from gyrax.fields.potential import drive, drive_gradient
 from gyrax.geometry import distance
+from gyrax.nn import SpectralLinear
+from gyrax.nn.gated import NormGatedGELU
 from gyrax.training.build import build_system
-from gyrax.training.config import make_config
+from gyrax.training.settings import make_config
 
 SMALL = dict(latent_dim=4, num_charts=3, wm_d_model=16, hidden_dim=16, codes_per_chart=3,
              action_dim=3, wm_token_init=0.7)  # fmt: skip

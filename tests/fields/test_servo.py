@@ -15,9 +15,9 @@ from gyrax.fields import ServoForce
 from gyrax.geometry import distance, exp_map, flat, log_map
 from gyrax.training import regression
 from gyrax.training.build import build_world_model
-from gyrax.training.config import TrainConfig
 from gyrax.training.phases import Data
 from gyrax.training.regression import regress_servo
+from gyrax.training.settings import TrainConfig
 
 pytestmark = pytest.mark.usefixtures("x64")
 DIM, ACTIONS = 4, 2

@@ -12,7 +12,7 @@ from gyrax.dynamics import PhaseState, kinetic_energy, solver_by_name
 from gyrax.geometry import distance, flat, log_map
 from gyrax.model.folded import FoldedWorldModel
 from gyrax.training.build import build_system
-from gyrax.training.config import make_config
+from gyrax.training.settings import make_config
 
 SMALL = dict(latent_dim=3, num_charts=4, wm_d_model=12, hidden_dim=16, codes_per_chart=3,
              action_dim=2, wm_token_init=1.0, wm_dt=0.3)  # fmt: skip

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from gyrax.data.cache import open_cache
-from gyrax.data.lerobot import open_folder
-from gyrax.data.video import Camera
+from gyrax.data.features.cache import open_cache
+from gyrax.data.lerobot.folder import open_folder
+from gyrax.data.lerobot.video import Camera
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("av")

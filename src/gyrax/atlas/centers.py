@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax._types import PRNGKey
-from gyrax.fields.initial import generator, on_device
+from gyrax.nn.initial import generator, on_device
 
 
 def _normalise(x: np.ndarray) -> np.ndarray:

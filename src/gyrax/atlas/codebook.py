@@ -9,9 +9,6 @@ from jaxtyping import Array, Float, Int
 
 from gyrax._types import PRNGKey
 from gyrax.atlas.centers import spread_codes
-from gyrax.fields.gated import NormGatedGELU
-from gyrax.fields.initial import generator, on_device
-from gyrax.fields.linear import SpectralLinear
 from gyrax.geometry import (
     conformal_factor,
     exp_map,
@@ -20,6 +17,9 @@ from gyrax.geometry import (
     mobius_add,
     project,
 )
+from gyrax.nn.gated import NormGatedGELU
+from gyrax.nn.initial import generator, on_device
+from gyrax.nn.spectral import SpectralLinear
 
 NUISANCE_BUNDLES = 4
 BUNDLE = 8

@@ -8,11 +8,11 @@ from jaxtyping import Array, Float
 from gyrax._types import Point, PRNGKey
 from gyrax.atlas.codebook import BUNDLE
 from gyrax.atlas.router import ChartRouter
-from gyrax.fields.attention import fold_quadratic, quadratic_features
-from gyrax.fields.gated import NormGatedGELU
-from gyrax.fields.linear import SpectralLinear
 from gyrax.geometry import log_map
 from gyrax.geometry.safe import safe_sqrt
+from gyrax.nn.attention import fold_quadratic, quadratic_features
+from gyrax.nn.gated import NormGatedGELU
+from gyrax.nn.spectral import SpectralLinear
 
 TEXTURE = 0.1
 

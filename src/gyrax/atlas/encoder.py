@@ -8,10 +8,10 @@ from jaxtyping import Array, Float, Int
 from gyrax._types import PRNGKey
 from gyrax.atlas.codebook import BUNDLE, Codebook
 from gyrax.atlas.router import ChartRouter, hard_chart
-from gyrax.fields.gated import NormGatedGELU
-from gyrax.fields.linear import SpectralLinear
 from gyrax.geometry import exp_map, frechet_mean, mobius_add, project
 from gyrax.geometry.safe import bounded
+from gyrax.nn.gated import NormGatedGELU
+from gyrax.nn.spectral import SpectralLinear
 
 LARGEST_TANGENT = 1.5
 """Bound on √c‖log₀ v‖: a radius of 0.905, a distance of 3 from the origin."""

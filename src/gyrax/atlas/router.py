@@ -7,9 +7,9 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from gyrax._types import Point, PRNGKey
-from gyrax.fields.attention import fold_quadratic, quadratic_features
-from gyrax.fields.initial import kaiming_uniform, normal
 from gyrax.geometry import conformal_factor, distance, project, temperature
+from gyrax.nn.attention import fold_quadratic, quadratic_features
+from gyrax.nn.initial import kaiming_uniform, normal
 
 KEY_WIDTH = 32
 

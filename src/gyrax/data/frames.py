@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from gyrax._errors import InputError
-from gyrax.data.cache import FeatureCache, is_cache, open_cache
-from gyrax.data.lerobot import LeRobotFolder, open_folder
+from gyrax.data.features.cache import FeatureCache, is_cache, open_cache
+from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
 from gyrax.data.moments import is_constant
 
 ACTION = "action"

@@ -13,11 +13,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from gyrax.data.frames import ACTION, STATES
-from gyrax.data.lerobot import LeRobotFolder, open_folder
-from gyrax.data.lerobot_files import is_there
+from gyrax.data.lerobot.files import is_there
+from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
+from gyrax.data.lerobot.schema import NUMERIC_DTYPES, Episode
 from gyrax.data.moments import Moments, is_constant
-from gyrax.data.progress import frame_progress
-from gyrax.data.schema import NUMERIC_DTYPES, Episode
+from gyrax.runtime.progress import frame_progress
 
 STATISTICS = ("min", "max", "mean", "std")
 TIME = "timestamp"

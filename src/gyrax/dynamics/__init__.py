@@ -1,15 +1,15 @@
 """Hamiltonian Langevin dynamics on the ball: the SDE, its solvers, its noise and its jumps."""
 
 from gyrax.dynamics.brownian import PresampledPath as PresampledPath
+from gyrax.dynamics.integrate import integrate as integrate
 from gyrax.dynamics.jumps import JumpProcess as JumpProcess
 from gyrax.dynamics.jumps import apply_jump as apply_jump
 from gyrax.dynamics.jumps import jump_probability as jump_probability
 from gyrax.dynamics.likelihood import bernoulli_log_likelihood as bernoulli_log_likelihood
 from gyrax.dynamics.likelihood import jump_log_likelihood as jump_log_likelihood
-from gyrax.dynamics.rollout import integrate as integrate
 from gyrax.dynamics.simulate import simulate as simulate
-from gyrax.dynamics.simulation import Outcome as Outcome
-from gyrax.dynamics.simulation import Simulation as Simulation
+from gyrax.dynamics.solution import Outcome as Outcome
+from gyrax.dynamics.solution import Simulation as Simulation
 from gyrax.dynamics.solvers import DocumentBAOAB as DocumentBAOAB
 from gyrax.dynamics.solvers import GeodesicSplitting as GeodesicSplitting
 from gyrax.dynamics.solvers import Projected as Projected

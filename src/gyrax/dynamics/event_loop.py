@@ -17,7 +17,7 @@ import jax.random as jr
 from jaxtyping import Array
 
 from gyrax.dynamics.jumps import JumpProcess
-from gyrax.dynamics.simulation import Outcome, Simulation
+from gyrax.dynamics.solution import Outcome, Simulation
 from gyrax.dynamics.solvers.base import langevin_parts
 from gyrax.dynamics.terms import PhaseState
 from gyrax.dynamics.time_grid import TimeGrid

@@ -18,7 +18,7 @@ from gyrax.dynamics.brownian import PresampledPath
 from gyrax.dynamics.checks import checked_cover
 from gyrax.dynamics.event_loop import run_with_jumps
 from gyrax.dynamics.jumps import JumpProcess
-from gyrax.dynamics.simulation import Outcome, Simulation
+from gyrax.dynamics.solution import Outcome, Simulation
 from gyrax.dynamics.solvers.base import checked_start, langevin_parts
 from gyrax.dynamics.terms import PhaseState, Scalar
 from gyrax.dynamics.time_grid import TimeGrid, time_grid

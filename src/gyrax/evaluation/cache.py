@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from gyrax.evaluation.files import written_whole
-from gyrax.training.config import TrainConfig
+from gyrax.runtime.files import written_whole
+from gyrax.training.settings import TrainConfig
 
 FOLDER = "baselines"
 FORMAT = 1

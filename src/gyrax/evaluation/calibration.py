@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from gyrax._errors import InputError
 from gyrax.evaluation.latents import Selection
+from gyrax.evaluation.sampling import covered, sample_forecasts
 from gyrax.evaluation.scores import decode
-from gyrax.evaluation.uncertainty import covered, sample_forecasts
 from gyrax.model.system import System
 
 LEVEL = 0.9

@@ -15,15 +15,15 @@ from gyrax.dynamics import kinetic_energy
 from gyrax.evaluation.baselines import WindowBatch
 from gyrax.evaluation.calibration import calibrated, unexplained
 from gyrax.evaluation.forecasters import LEARNED, MODEL, Trainer
+from gyrax.evaluation.intervals import Bootstrap
 from gyrax.evaluation.latents import Latents, Selection
-from gyrax.evaluation.scores import decode, score
-from gyrax.evaluation.statistics import Bootstrap
-from gyrax.evaluation.uncertainty import (
+from gyrax.evaluation.sampling import (
     Sampled,
     check_samples,
     sample_forecasts,
     uncertainty_report,
 )
+from gyrax.evaluation.scores import decode, score
 from gyrax.geometry import safe_norm
 from gyrax.model.system import System
 from gyrax.model.world_model import Trajectory

@@ -19,11 +19,11 @@ from gyrax.evaluation.baselines import FlatTwin
 from gyrax.losses.dynamics import energy_score, geodesic
 from gyrax.losses.total import DynamicsBatch, Losses, dynamics_losses, total
 from gyrax.model.system import System, parameters
+from gyrax.runtime.device import compiled
 from gyrax.training.build import build_system
-from gyrax.training.config import TrainConfig
-from gyrax.training.device import compiled
 from gyrax.training.phases import Data, Phase, make_phases, samples_of
 from gyrax.training.regression import regress_servo, with_regressed_servo
+from gyrax.training.settings import TrainConfig
 from gyrax.training.start import start_phase
 from gyrax.training.step import exact_norms
 

@@ -11,9 +11,9 @@ from gyrax.data.windows import make_windows, split_episodes
 from gyrax.evaluation.baselines import WindowBatch
 from gyrax.model.system import System
 from gyrax.training import checkpoint as ckpt
-from gyrax.training.config import TrainConfig
 from gyrax.training.loop import Resumed, load_system
 from gyrax.training.phases import Data
+from gyrax.training.settings import TrainConfig
 from gyrax.training.step import encode_all
 
 ENCODER = (".system.encoder", ".system.world_model.jump_operator", "normaliser")

@@ -10,8 +10,8 @@ import numpy as np
 
 from gyrax.evaluation.baselines import Ridge, constant_velocity, persistence
 from gyrax.evaluation.forecasters import MODEL, forecast, in_blocks, rollouts
+from gyrax.evaluation.intervals import Bootstrap
 from gyrax.evaluation.latents import Latents, Selection
-from gyrax.evaluation.statistics import Bootstrap
 from gyrax.model.system import System
 from gyrax.model.world_model import Trajectory
 

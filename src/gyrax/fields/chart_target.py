@@ -6,11 +6,11 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from gyrax._types import Point, PRNGKey
-from gyrax.fields.attention import fold_quadratic, quadratic_features
-from gyrax.fields.initial import normal
-from gyrax.fields.linear import SpectralLinear
-from gyrax.fields.tokenizers import ActionTokenizer
 from gyrax.geometry import distance, project, temperature
+from gyrax.nn.attention import fold_quadratic, quadratic_features
+from gyrax.nn.initial import normal
+from gyrax.nn.spectral import SpectralLinear
+from gyrax.nn.tokenizers import ActionTokenizer
 
 
 class FoldedChartTarget(eqx.Module):

@@ -7,9 +7,9 @@ from jaxtyping import Array, Float
 
 from gyrax._types import Point, PRNGKey
 from gyrax.fields.antisymmetric import antisymmetric
-from gyrax.fields.attention import CovariantAttention, FoldedAttention
-from gyrax.fields.linear import SpectralLinear
-from gyrax.fields.tokenizers import ActionTokenizer
+from gyrax.nn.attention import CovariantAttention, FoldedAttention
+from gyrax.nn.spectral import SpectralLinear
+from gyrax.nn.tokenizers import ActionTokenizer
 
 
 class CovariantCurl(eqx.Module):

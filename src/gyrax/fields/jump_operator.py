@@ -8,10 +8,10 @@ from jaxtyping import Array, Float, Int
 
 from gyrax._types import Covector, Point, PRNGKey
 from gyrax.fields.antisymmetric import antisymmetric
-from gyrax.fields.initial import normal, on_device
-from gyrax.fields.linear import Frozen
 from gyrax.geometry import conformal_factor, mobius_add, project, translate
 from gyrax.geometry.safe import exact_product
+from gyrax.nn.initial import normal, on_device
+from gyrax.nn.spectral import Frozen
 
 
 class FoldedJumpOperator(eqx.Module):

@@ -7,9 +7,9 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from gyrax._types import Point, PRNGKey
-from gyrax.fields.attention import CovariantAttention, FoldedAttention
-from gyrax.fields.linear import SpectralLinear
-from gyrax.fields.tokenizers import ChartTokenizer
+from gyrax.nn.attention import CovariantAttention, FoldedAttention
+from gyrax.nn.spectral import SpectralLinear
+from gyrax.nn.tokenizers import ChartTokenizer
 
 
 class CovariantJumpRate(eqx.Module):

@@ -4,8 +4,8 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from gyrax._types import Point, PRNGKey
-from gyrax.fields.linear import SpectralLinear
 from gyrax.geometry import conformal_factor, flat
+from gyrax.nn.spectral import SpectralLinear
 
 
 class CovariantMomentumInit(eqx.Module):

@@ -9,10 +9,10 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from gyrax._types import Point, PRNGKey
-from gyrax.fields.attention import CovariantAttention, FoldedAttention
-from gyrax.fields.linear import SpectralLinear
-from gyrax.fields.tokenizers import ChartTokenizer
 from gyrax.geometry import conformal_factor, distance, safe_norm
+from gyrax.nn.attention import CovariantAttention, FoldedAttention
+from gyrax.nn.spectral import SpectralLinear
+from gyrax.nn.tokenizers import ChartTokenizer
 
 Force = Literal["direct", "gradient"]
 

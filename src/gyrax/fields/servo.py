@@ -9,8 +9,8 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from gyrax._types import Covector, Point, PRNGKey
-from gyrax.fields.linear import Frozen
 from gyrax.geometry import exp_map, flat, log_map, safe_norm, sharp
+from gyrax.nn.spectral import Frozen
 
 SMALL = 0.01
 FARTHEST = 3.0

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from gyrax.dynamics import Forces, PhaseState
-from gyrax.fields.attention import FoldedAttention, stack_fields
 from gyrax.fields.chart_target import FoldedChartTarget
 from gyrax.fields.jump_operator import FoldedJumpOperator
+from gyrax.nn.attention import FoldedAttention, stack_fields
 
 if TYPE_CHECKING:
     from gyrax.model.world_model import WorldModel

@@ -7,8 +7,8 @@ import jax
 from jaxtyping import Array, Float
 
 from gyrax.atlas import Decoder, Encoder, Encoding
-from gyrax.fields.linear import is_frozen
 from gyrax.model.world_model import Trajectory, WorldModel
+from gyrax.nn.spectral import is_frozen
 
 
 class System(eqx.Module):

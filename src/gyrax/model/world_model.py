@@ -26,11 +26,11 @@ from gyrax.fields import (
     CovariantMomentumInit,
     CovariantPotential,
     FactorizedJumpOperator,
-    Frozen,
     ServoForce,
 )
 from gyrax.geometry import flat, log_map
 from gyrax.model.folded import Fields, FoldedWorldModel
+from gyrax.nn import Frozen
 
 
 class Trajectory(eqx.Module):

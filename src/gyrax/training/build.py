@@ -13,8 +13,6 @@ from gyrax.atlas import Decoder, Encoder
 from gyrax.atlas.centers import spread_centers
 from gyrax.dynamics import solver_by_name
 from gyrax.fields import (
-    ActionTokenizer,
-    ChartTokenizer,
     CovariantChartTarget,
     CovariantControl,
     CovariantCurl,
@@ -22,12 +20,12 @@ from gyrax.fields import (
     CovariantMomentumInit,
     CovariantPotential,
     FactorizedJumpOperator,
-    Frozen,
     ServoForce,
 )
 from gyrax.model.system import System
 from gyrax.model.world_model import WorldModel, softplus_inverse
-from gyrax.training.config import TrainConfig
+from gyrax.nn import ActionTokenizer, ChartTokenizer, Frozen
+from gyrax.training.settings import TrainConfig
 
 
 def build_system(config: TrainConfig, features: int, *, key: PRNGKey) -> System:

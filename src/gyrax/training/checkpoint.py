@@ -15,7 +15,7 @@ import numpy as np
 
 from gyrax._errors import InputError
 from gyrax.data.frames import Normaliser
-from gyrax.training.config import TrainConfig, from_json, to_json
+from gyrax.training.settings import TrainConfig, from_json, to_json
 from gyrax.training.state import TrainState
 
 FORMAT = 3

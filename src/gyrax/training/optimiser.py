@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from gyrax.training.config import TrainConfig
+from gyrax.training.settings import TrainConfig
 
 WARMUP = 0.05
 

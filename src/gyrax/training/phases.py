@@ -22,7 +22,7 @@ from gyrax.losses.total import (
 )
 from gyrax.model.system import System, parameters
 from gyrax.model.world_model import Trajectory
-from gyrax.training.config import TrainConfig
+from gyrax.training.settings import TrainConfig
 
 SAMPLES = 2
 Loss = Callable[[System, "Data", Int[Array, " B"], Int[Array, ""], PRNGKey], tuple[Array, Losses]]

@@ -25,9 +25,9 @@ from jax.experimental.serialize_executable import deserialize_and_load, serializ
 from jaxtyping import Array
 from rich.console import Console
 
-from gyrax.training.config import TrainConfig, to_json
-from gyrax.training.device import cache_folder, compiled
+from gyrax.runtime.device import cache_folder, compiled
 from gyrax.training.phases import Data, Phase
+from gyrax.training.settings import TrainConfig, to_json
 from gyrax.training.state import TrainState
 from gyrax.training.step import Epoch
 

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from gyrax.fields import Frozen
 from gyrax.geometry import log_map
 from gyrax.model.system import System
 from gyrax.model.world_model import WorldModel
+from gyrax.nn import Frozen
 from gyrax.training.phases import Data
 from gyrax.training.step import encode_all
 

@@ -9,9 +9,9 @@ import jax.random as jr
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 
-from gyrax.training.config import TrainConfig
 from gyrax.training.optimiser import make_optimiser
 from gyrax.training.phases import Phase
+from gyrax.training.settings import TrainConfig
 from gyrax.training.state import TrainState
 from gyrax.training.step import Epoch, batches_of, make_epoch
 

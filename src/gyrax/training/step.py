@@ -12,13 +12,13 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from gyrax.fields import SpectralLinear
 from gyrax.losses.dynamics import geodesic
 from gyrax.losses.total import Losses
 from gyrax.model.system import System
-from gyrax.training.config import TrainConfig
-from gyrax.training.parallel import kept_replicated, sharded_rows
+from gyrax.nn import SpectralLinear
+from gyrax.runtime.processes import kept_replicated, sharded_rows
 from gyrax.training.phases import Data, Phase, window_losses
+from gyrax.training.settings import TrainConfig
 from gyrax.training.state import TrainState
 
 Epoch = Callable[[Data, TrainState], tuple[TrainState, dict[str, Array]]]

@@ -1,0 +1,1 @@
+"""Variants of one setting, trained alike on one encoder and compared in pairs."""

@@ -1,0 +1,155 @@
+"""How the cost of a rollout grows with its sizes, and which term of the mathematics that growth is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator
+
+from gyrax.atlas.centers import spread_centers
+from gyrax.bench.measure import time_together
+from gyrax.runtime.device import compiled
+from gyrax.training.build import build_world_model
+from gyrax.training.settings import TrainConfig
+
+AXES: dict[str, tuple[int, ...]] = {
+    "batch": (64, 256, 1024, 4096),
+    "dimension": (2, 4, 8, 16, 32, 64),
+    "charts": (4, 16, 64, 256),
+    "d_model": (32, 128, 512, 1024),
+    "horizon": (2, 7, 14, 28),
+    "substeps": (1, 2, 4, 8),
+}
+HEADS = 4  # critic, risk, control and curl, evaluated together
+
+
+class Sizes(NamedTuple):
+    """What the cost of a rollout depends on; the specification's sizes unless said otherwise."""
+
+    batch: int = TrainConfig.batch_size
+    dimension: int = TrainConfig.latent_dim
+    charts: int = TrainConfig.num_charts
+    d_model: int = TrainConfig.wm_d_model
+    horizon: int = TrainConfig.sequence_length - 1
+    substeps: int = TrainConfig.wm_substeps
+    actions: int = TrainConfig.action_dim
+
+
+def predicted_operations(s: Sizes) -> dict[str, float]:
+    """Floating-point operations of a rollout by BAOAB, term by term.
+
+    A force is evaluated twice a step, at F = D + D(D + 1)/2 features of z; what is folded is made once
+    a batch.
+    """
+    d, k, w = s.dimension, s.charts, s.d_model
+    features, slots = d + d * (d + 1) // 2, s.actions + k
+    out = max(d + 1, d * (d - 1) // 2)
+    frames = s.batch * s.horizon
+    forces = 2 * s.substeps * frames
+    return {
+        "scores: heads x slots x features": 2.0
+        * features
+        * (forces * HEADS * slots + 4 * k * frames),
+        "values: heads x slots x outputs": 2.0 * forces * HEADS * slots * out,
+        "rotation: D³ solve": 2 / 3 * d**3 * forces if d > 3 else 12.0 * forces,
+        "flows: some 300 operations a coordinate": 300.0 * s.substeps * frames * d,
+        "folding: d_model² x (features + outputs)": 5
+        * 2.0
+        * w
+        * (w + slots)
+        * (features + 2 * out),
+        "jump rotations: K² D³": 2.0 * k * k * d**3,
+    }
+
+
+def bench_growth(rounds: int, out: Path, note: Callable[[str], None]) -> dict[str, Any]:
+    """Time rollouts along every axis, draw them, and name the term that dominates each axis' end."""
+    axes = {}
+    for axis, values in AXES.items():
+        rows = []
+        for value in values:
+            note(f"{axis} {value}")
+            sizes = Sizes()._replace(**{axis: value})
+            timing = time_together({"rollout": _rollout(sizes)}, rounds)["rollout"]
+            rows.append(timing.report() | {"value": value, "terms": predicted_operations(sizes)})
+        axes[axis] = {"rows": rows} | _dominant(rows)
+    out.mkdir(parents=True, exist_ok=True)
+    figure = out / "growth.png"
+    draw_growth(axes, figure)
+    return {"axes": axes, "figure": str(figure)}
+
+
+def _rollout(sizes: Sizes) -> Callable[[], Any]:
+    config = replace(
+        TrainConfig(),
+        latent_dim=sizes.dimension,
+        num_charts=sizes.charts,
+        wm_d_model=sizes.d_model,
+        wm_substeps=sizes.substeps,
+    )
+    centers = spread_centers(sizes.charts, sizes.dimension, c=config.curvature, key=jr.key(0))
+    model = build_world_model(config, centers, key=jr.key(1))
+    z0 = 0.3 * jr.normal(jr.key(2), (sizes.batch, sizes.dimension)) / sizes.dimension**0.5
+    actions = jr.normal(jr.key(3), (sizes.batch, sizes.horizon, sizes.actions))
+    w0 = jnp.full((sizes.batch, sizes.charts), 1.0 / sizes.charts)
+    keys = jr.split(jr.key(4), sizes.batch)
+
+    @eqx.filter_jit
+    def roll(model: Any, *batch: Any) -> Any:
+        return jax.vmap(lambda z, a, w, key: model.rollout(z, a, w, key=key))(*batch)
+
+    program = compiled(roll, model, z0, actions, w0, keys)
+    return lambda: program(model, z0, actions, w0, keys)
+
+
+def _dominant(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The largest term at the end of an axis, and the slopes there, in logarithms, of time and terms."""
+    before, last = rows[-2], rows[-1]
+    term = max(last["terms"], key=last["terms"].get)
+    total = [sum(row["terms"].values()) for row in (before, last)]
+    step = np.log(last["value"] / before["value"])
+    slope = float(np.log(last["ms"] / before["ms"]) / step)
+    expected = float(np.log(total[1] / total[0]) / step)
+    share = last["terms"][term] / total[1]
+    text = (
+        f"{rows[0]['value']} to {last['value']}: {rows[0]['ms']:.1f} to {last['ms']:.1f} ms, last slope "
+        f"{slope:.2f} ({expected:.2f} by count); {term}, {share:.0%} of the operations"
+    )
+    return {"term": term, "share": share, "slope": slope, "expected_slope": expected, "text": text}
+
+
+def draw_growth(axes: dict[str, Any], file: Path) -> None:
+    """Time along every axis, and the predicted operations at the speed of the last point."""
+    figure, grid = plt.subplots(2, 3, figsize=(11, 6.2), layout="constrained")
+    for ax, (axis, made) in zip(grid.flat, axes.items(), strict=True):
+        rows = made["rows"]
+        values, ms = [r["value"] for r in rows], np.array([r["ms"] for r in rows])
+        total = np.array([sum(r["terms"].values()) for r in rows])
+        ax.loglog(values, ms, "o-", color="#d1495b", label="measured")
+        ax.loglog(
+            values, total * ms[-1] / total[-1], "--", color="#8d99ae", label="operations, by count"
+        )
+        ax.set_xticks(values, [str(v) for v in values], minor=False)
+        ax.minorticks_off()
+        # A power of ten alone is no scale.
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.set_xlabel(axis)
+        ax.set_title(made["term"], fontsize=9)
+        ax.grid(alpha=0.2)
+    grid[0, 0].set_ylabel("ms a rollout")
+    grid[1, 0].set_ylabel("ms a rollout")
+    grid[0, 0].legend(frameon=False, fontsize=8)
+    figure.savefig(file, dpi=130)
+    plt.close(figure)

@@ -1,1 +1,0 @@
-"""One-time feature extraction: a LeRobot folder in, a feature cache out."""

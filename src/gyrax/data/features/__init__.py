@@ -1,0 +1,1 @@
+"""Features of every frame, computed once and kept in a cache."""

@@ -1,0 +1,1 @@
+"""LeRobotDataset folders, read and written."""

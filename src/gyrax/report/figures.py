@@ -1,0 +1,160 @@
+"""The figures of a report: what is wrong by how much, where, and whether the model knows it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from gyrax.evaluation.evaluate import Evaluation
+from gyrax.report.drawing import (
+    COLOURS,
+    INK,
+    draw_disk,
+    draw_horizon,
+    draw_losses,
+    draw_rollouts,
+    principal_plane,
+)
+
+MOST_FRAMES = 4000
+
+
+def _plane(evaluation: Evaluation) -> np.ndarray:
+    target = evaluation.batch.target
+    return principal_plane(target.reshape(-1, target.shape[-1]))
+
+
+def _frame(ax: Axes, shown: np.ndarray, c: float) -> None:
+    """Limits about the shown points, but not beyond the ball."""
+    limit = min(1.1 * np.abs(shown).max(), 1.02 * c**-0.5)
+    ax.set_xlim(-limit, limit)
+    ax.set_ylim(-limit, limit)
+
+
+def draw_clouds(axes: np.ndarray, evaluation: Evaluation) -> None:
+    """Samples of some windows as a cloud, darker with time, and the truth as a line."""
+    assert evaluation.sampled is not None
+    batch, plane = evaluation.batch, _plane(evaluation)
+    for ax, window, samples in zip(
+        axes, evaluation.shown, evaluation.sampled.cloud[: len(axes)], strict=False
+    ):
+        cloud = samples @ plane
+        truth = np.concatenate([batch.context[window, -1:], batch.target[window]]) @ plane
+        colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, cloud.shape[1]))
+        for h, colour in enumerate(colours):
+            ax.plot(*cloud[:, h].T, ".", color=colour, ms=3, alpha=0.6)
+        ax.plot(*truth.T, "o-", color=COLOURS["model"], lw=1.5, ms=3)
+        ax.plot(*truth[0], "o", color="white", mec=INK, ms=6, zorder=3)
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.set_title(f"episode {batch.episode[window]}", fontsize=9)
+
+
+def draw_charts(ax: Axes, evaluation: Evaluation) -> None:
+    """Frames of the split coloured by chart, and how often one chart follows another."""
+    latents = evaluation.latents
+    episodes = latents.split(evaluation.report["split"])
+    rows = latents.frames.rows(episodes)
+    rows = rows[:: max(1, len(rows) // MOST_FRAMES)]
+    plane = principal_plane(latents.z[rows])
+    shown, chart = latents.z[rows] @ plane, latents.chart[rows]
+    draw_disk(ax, latents.config.curvature**-0.5)
+    colours = plt.get_cmap("tab20")(np.arange(latents.config.num_charts) % 20)
+    ax.scatter(*shown.T, c=colours[chart], s=5, lw=0, alpha=0.7)
+    middle = {k: shown[chart == k].mean(0) for k in np.unique(chart)}
+    counts = np.zeros((latents.config.num_charts,) * 2, int)
+    for e in episodes:
+        begin, end = latents.frames.offsets[e : e + 2]
+        np.add.at(counts, (latents.chart[begin : end - 1], latents.chart[begin + 1 : end]), 1)
+    np.fill_diagonal(counts, 0)
+    for i, j in np.argwhere(counts > 0):
+        if i in middle and j in middle:
+            style = dict(arrowstyle="-|>", connectionstyle="arc3,rad=0.15", color=INK)
+            width = 0.4 + 2.5 * counts[i, j] / counts.max()
+            ax.annotate("", middle[j], middle[i], arrowprops=style | dict(lw=width, alpha=0.6))
+    for k, at in middle.items():
+        ax.text(at[0], at[1], str(k), ha="center", va="center", fontsize=9, weight="bold",
+                bbox=dict(boxstyle="circle,pad=0.25", fc="white", ec=colours[k], lw=1.5))  # fmt: skip
+    _frame(ax, shown, latents.config.curvature)
+    ax.set_title(f"charts and their {counts.sum()} transitions", fontsize=10)
+
+
+def draw_error_map(ax: Axes, evaluation: Evaluation) -> None:
+    """Mean error at the last step over where the window starts."""
+    batch = evaluation.batch
+    start = batch.context[:, -1]
+    shown = start @ principal_plane(start)
+    draw_disk(ax, batch.c**-0.5)
+    drawn = ax.hexbin(
+        *shown.T, C=evaluation.errors[:, -1], gridsize=28, cmap="magma_r", mincnt=1, zorder=2
+    )
+    _frame(ax, shown, batch.c)
+    bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.75)
+    bar.set_label(f"mean geodesic error at step {batch.horizon}")
+    ax.set_title("where the model is wrong", fontsize=10)
+
+
+def draw_calibration(ax: Axes, report: dict[str, Any]) -> None:
+    """Share of truths inside balls of nominal mass, by horizon step."""
+    found = report["uncertainty"]["calibration"]
+    coverage = np.asarray(found["coverage"])
+    colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, coverage.shape[1]))
+    ax.plot([0, 1], [0, 1], "--", color="#8d99ae", lw=1)
+    for h, colour in enumerate(colours):
+        label = f"step {report['horizon'][h]}" if h in (0, len(colours) - 1) else None
+        ax.plot(found["levels"], coverage[:, h], "o-", color=colour, ms=3, lw=1.2, label=label)
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1)
+    ax.set_aspect("equal")
+    ax.set_xlabel("nominal mass of the ball")
+    ax.set_ylabel("share of truths inside")
+    ax.legend(frameon=False)
+    ax.set_title("calibration", fontsize=10)
+
+
+def _save(draw: Callable[[Any], None], file: Path, columns: int = 1, width: float = 6.5) -> Path:
+    figure, axes = plt.subplots(1, columns, figsize=(width, 5 if columns < 4 else 3.2))
+    draw(axes)
+    for ax in np.atleast_1d(axes):
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(file, dpi=120)
+    plt.close(figure)
+    return file
+
+
+def report_figures(evaluation: Evaluation, log: Path, folder: Path) -> dict[str, tuple[str, Path]]:
+    """Draw every figure into `folder`; captions and files by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    report = evaluation.report
+    blocks = [report] + ([report["long"]] if report.get("long", {}).get("horizon") else [])
+
+    def horizons(axes: Any) -> None:
+        for ax, block in zip(np.atleast_1d(axes), blocks, strict=True):
+            draw_horizon(ax, block | {"split": report["split"]})
+
+    drawn: dict[str, tuple[str, Path]] = {}
+
+    def add(name: str, caption: str, draw: Callable[[Any], None], **size: Any) -> None:
+        drawn[name] = (caption, _save(draw, folder / f"{name}.png", **size))
+
+    add("horizon", "Geodesic error by frames ahead; bands are 95 % intervals over episodes.",
+        horizons, columns=len(blocks), width=6.5 * len(blocks))  # fmt: skip
+    add("rollouts", "Rollouts in the ball against the truth.",
+        lambda ax: draw_rollouts(ax, evaluation))  # fmt: skip
+    if evaluation.sampled is not None:
+        add("clouds", "Sampled rollouts (darker is earlier) and the truth (red), from the white dot.",
+            lambda axes: draw_clouds(axes, evaluation), columns=4, width=13.0)  # fmt: skip
+        add("calibration", "Coverage against nominal mass; on the dashed line is calibrated.",
+            lambda ax: draw_calibration(ax, report))  # fmt: skip
+    add("charts", "Charts of the latent space; an arrow's width is how often it is taken.",
+        lambda ax: draw_charts(ax, evaluation))  # fmt: skip
+    add("errors", "Error over the ball, in the first two principal directions.",
+        lambda ax: draw_error_map(ax, evaluation))  # fmt: skip
+    if log.is_file():
+        add("training", "Training and held-out losses.", lambda ax: draw_losses(ax, log))
+    return drawn

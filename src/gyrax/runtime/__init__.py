@@ -1,0 +1,1 @@
+"""Where and how programs run: device, processes, console, files."""

@@ -1,0 +1,1 @@
+"""Many chains of one Langevin equation on the ball, beside exact laws."""

@@ -1,0 +1,125 @@
+"""The bench: its yardsticks compute what ours computes, and its measures measure."""
+
+import logging
+import time
+
+import cli
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from gyrax.atlas.centers import spread_centers
+from gyrax.bench import yardsticks
+from gyrax.bench.growth import Sizes, predicted_operations
+from gyrax.bench.measure import Timing, count_operations, time_together
+from gyrax.training.build import build_world_model
+from gyrax.training.settings import make_config
+from tiny import TINY
+
+SMALL = dict(latent_dim=4, num_charts=3, wm_d_model=8, hidden_dim=16, wm_dt=0.3, wm_token_init=0.7,
+             wm_servo=8, wm_memory=5)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rollouts():
+    """Noisy rollouts with jumps, in float64, by ours and by every yardstick."""
+    with jax.enable_x64(True):
+        config = make_config("document", dict(SMALL))
+        model = build_world_model(config, spread_centers(3, 4, c=1.0, key=jr.key(0)), key=jr.key(1))
+        z = 0.2 * jr.normal(jr.key(2), (5, 4))
+        actions, w = jr.normal(jr.key(3), (5, 4, 6)), jnp.full((5, 3), 1 / 3)
+        keys = jr.split(jr.key(4), 5)
+        models = {"ours": model} | {
+            kind: yardsticks.like(model, kind) for kind in yardsticks.WORLD_MODELS
+        }
+        return {
+            name: jax.jit(
+                jax.vmap(lambda z, a, w, k, m=model: m.rollout(z, a, w, key=k))
+            )(z, actions, w, keys)
+            for name, model in models.items()
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", yardsticks.WORLD_MODELS)
+def test_yardsticks_roll_out_what_ours_does(rollouts, kind):
+    ours = rollouts["ours"]
+    assert ours.jump_mask.any() and not ours.jump_mask.all()
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(rollouts[kind]), strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-8, atol=1e-10)
+
+
+def test_operations_of_a_matrix_product_are_counted():
+    a = jnp.ones((64, 32))
+    count = count_operations(lambda: jax.jit(lambda x, y: x @ y), a, a.T)
+    assert count.flops == pytest.approx(2 * 64 * 64 * 32, rel=0.01)
+
+
+def test_what_takes_twice_as_long_is_measured_so():
+    times = time_together({n: lambda s=s: time.sleep(s) for n, s in (("a", 0.01), ("b", 0.02))}, 5)
+    assert times["b"].ms / times["a"].ms == pytest.approx(2, rel=0.2)
+    assert times["b"].ratio_to(times["a"]) == pytest.approx(2, rel=0.2)
+    found = times["a"].report()
+    assert found["ms_low"] <= found["ms"] <= found["ms_high"]
+
+
+def test_a_slow_stretch_falls_on_both_sides_of_a_ratio():
+    """Ours takes half of theirs in all rounds but one, the machine a third of its speed in half of them."""
+    ours, theirs = Timing((1.0, 1.0, 3.0, 3.0, 3.0)), Timing((2.0, 2.0, 6.0, 6.0, 2.0))
+    assert ours.ms / theirs.ms == 1.5
+    assert ours.ratio_to(theirs) == 0.5 and theirs.ratio_to(ours) == 2.0
+
+
+def test_terms_of_the_cost_grow_as_the_mathematics_says():
+    def slope(axis, term, low, high):
+        cost = [predicted_operations(Sizes()._replace(**{axis: v}))[term] for v in (low, high)]
+        return np.log(cost[1] / cost[0]) / np.log(high / low)
+
+    assert slope("batch", "scores: heads x slots x features", 64, 128) == pytest.approx(1)
+    assert slope("dimension", "scores: heads x slots x features", 64, 128) == pytest.approx(2, 0.05)
+    assert slope("dimension", "rotation: D³ solve", 64, 128) == pytest.approx(3)
+    assert slope("charts", "jump rotations: K² D³", 64, 128) == pytest.approx(2)
+
+
+def test_each_phase_is_compiled_once(tmp_path, tiny_folder, caplog, monkeypatch):
+    """However many epochs, however short the last batch, and again once on resuming; not at all when
+    the same command is given again."""
+    monkeypatch.setenv("GYRAX_CACHE_DIR", str(tmp_path / "cache"))
+    flags = [f"--{k.replace('_', '-')}={v}" for k, v in TINY.items()]
+    run = [
+        "train",
+        "--phase",
+        "2",
+        "--data",
+        str(tiny_folder),
+        "--out",
+        str(tmp_path / "run"),
+        *flags,
+    ]
+    logging.getLogger("jax").propagate = True
+
+    def compiled(command):
+        caplog.clear()
+        with jax.log_compiles(), caplog.at_level(logging.WARNING, logger="jax"):
+            assert CliRunner().invoke(cli.app, command).exit_code == 0
+        return sum("Compiling jit(epoch_of_arrays)" in r.message for r in caplog.records)
+
+    assert compiled(run) == 2
+    assert compiled([*run, "--overwrite"]) == 0
+    assert compiled([*run, "--resume", str(tmp_path / "run"), "--phase2-epochs=3"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--what", "speed"], "--what is 'speed'"),
+        (["--rounds", "0"], "--rounds is 0"),
+        (["--what", "train", "--out", "x"], "--out is for the figure"),
+        (["--preset", "fast"], "--preset is 'fast'"),
+    ],
+)
+def test_bad_flags_are_one_line(flags, words):
+    result = CliRunner().invoke(cli.app, ["bench", *flags])
+    assert result.exit_code == 2 and words in result.output and "Traceback" not in result.output

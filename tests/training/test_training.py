@@ -1,0 +1,157 @@
+"""Training: freezing, resuming, and what a checkpoint holds."""
+
+import json
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from rich.console import Console
+
+from gyrax.data.frames import load_frames
+from gyrax.nn import SpectralLinear
+from gyrax.training.build import build_system
+from gyrax.training.loop import Trainer, load_system, open_checkpoint
+from gyrax.training.phases import make_phases
+from gyrax.training.settings import make_config
+from tiny import TINY
+
+
+@pytest.fixture(scope="module")
+def frames(tiny_folder):
+    return load_frames(tiny_folder)
+
+
+def run(frames, out, planned, resume=None, **changes):
+    config = make_config("default", TINY | changes)
+    resumed = None if resume is None else open_checkpoint(resume)
+    with open(out.parent / "console.txt", "a") as file:
+        trainer = Trainer(config, frames, out, Console(file=file), resumed)
+        return trainer.train(planned)
+
+
+@pytest.fixture(scope="module")
+def whole(frames, tmp_path_factory):
+    """All three phases, a checkpoint every epoch."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    run(frames, out, [1, 2, 3])
+    return out
+
+
+def arrays_of(tree):
+    return [np.asarray(x) for x in jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))]
+
+
+def same(a, b):
+    pairs = zip(arrays_of(a), arrays_of(b), strict=True)
+    return all(np.array_equal(x, y) for x, y in pairs)
+
+
+def test_phases_train_only_their_own(whole):
+    """Phase 2 leaves encoder, decoder and jump operator as they are, to the bit, and saves them."""
+    one, two, three = (load_system(open_checkpoint(whole / f"p{n}_epoch_00001")) for n in (1, 2, 3))
+    for part in ("encoder", "decoder"):
+        assert same(getattr(one, part), getattr(two, part)), part
+        assert not same(getattr(two, part), getattr(three, part)), part
+    assert same(one.world_model.jump_operator, two.world_model.jump_operator)
+    assert not same(one.world_model.control, two.world_model.control)
+    assert not same(two.world_model.control, three.world_model.control)
+    config = make_config("default", TINY)
+    fresh = build_system(config, 8, key=jr.fold_in(jr.key(0), 0))
+    assert same(fresh.world_model.control, one.world_model.control)
+    assert not same(fresh.encoder, one.encoder)
+
+
+def test_saved_layers_do_not_stretch(whole):
+    """The true largest singular value of every spectral layer of a trained system is at most one."""
+    system = load_system(open_checkpoint(whole))
+    is_layer = lambda node: isinstance(node, SpectralLinear)
+    layers = [n for n in jax.tree.leaves(system, is_leaf=is_layer) if is_layer(n)]
+    assert len(layers) > 15
+    for layer in layers:
+        assert np.linalg.svd(np.asarray(layer.matrix), compute_uv=False).max() <= 1 + 1e-3
+
+
+def test_frozen_buffers_never_train():
+    config = make_config("default", TINY)
+    system = build_system(config, 8, key=jr.key(0))
+    for phase in make_phases(config).values():
+        trained = phase.trainable(system)
+        assert not trained.world_model.jump_operator.base.value
+        assert not trained.encoder.first.u.value
+    joint = make_phases(config)[3].labels(system)
+    assert joint.encoder.first.weight == "encoder"
+    assert joint.world_model.control.head.weight == "world_model"
+    assert joint.world_model.jump_operator.center == "encoder"
+
+
+@pytest.mark.parametrize("phase", [1, 2])
+def test_resuming_equals_not_stopping(whole, frames, tmp_path, phase):
+    resumed, _ = run(frames, tmp_path / "run", [phase], resume=whole / f"p{phase}_epoch_00000")
+    straight = load_system(open_checkpoint(whole / f"p{phase}_epoch_00001"))
+    assert same(resumed, straight)
+
+
+def test_log_has_every_epoch(whole):
+    records = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
+    assert [(r["phase"], r["epoch"]) for r in records] == [
+        (p, e) for p in (1, 2, 3) for e in (0, 1)
+    ]
+    assert all(np.isfinite(r["loss"]) for r in records)
+    assert {"val_geodesic", "val_persistence", "geodesic"} <= set(records[2])
+    assert records[0]["loss"] > records[1]["loss"]
+
+
+def test_targets_are_detached(frames):
+    """In phase 3 no gradient of the dynamics reaches the encoder through the frames to be predicted:
+    with rollouts that do not depend on their start, it gets none at all."""
+    config = make_config("default", TINY | dict(encoder_scale=0.0, wm_context=1, sequence_length=3))
+    system = build_system(config, 8, key=jr.key(0))
+    trainer = Trainer(config, frames, Path("unused"), Console(quiet=True))
+    phase = make_phases(config)[3]
+    data, _ = trainer._data(phase, system)
+
+    @eqx.filter_jit
+    @eqx.filter_grad
+    def gradient(system):
+        frozen = eqx.tree_at(
+            lambda s: s.encoder,
+            system,
+            replace_fn=lambda e: StopFirst(e),
+        )
+        return phase.loss(frozen, data, jnp.arange(8), jnp.asarray(0), jr.key(0))[0]
+
+    grads = jax.tree.leaves(eqx.filter(gradient(system).encoder, eqx.is_inexact_array))
+    assert all(jnp.all(g == 0) for g in grads)
+
+
+class StopFirst(eqx.Module):
+    """An encoder through which no gradient passes where it encodes the known frames.
+
+    The joint loss encodes the known frames first, then those to be predicted."""
+
+    inner: eqx.Module
+    calls: list = eqx.field(static=True, default_factory=list)
+
+    def __call__(self, x):
+        self.calls.append(None)
+        encoding = self.inner(x)
+        return jax.lax.stop_gradient(encoding) if len(self.calls) == 1 else encoding
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+def test_cosine_schedule_changes_training(frames, tmp_path, whole):
+    constant = load_system(open_checkpoint(whole / "p1_epoch_00001"))
+    other = "constant" if make_config("default", {}).schedule == "cosine" else "cosine"
+    changed, _ = run(frames, tmp_path / "run", [1], schedule=other)
+    assert not same(changed.encoder, constant.encoder)
+
+
+def test_small_data_makes_one_batch(frames, tmp_path):
+    run(frames, tmp_path / "run", [1], batch_size=10_000, phase1_epochs=1)
+    assert (tmp_path / "run" / "p1_epoch_00000" / "meta.json").exists()
