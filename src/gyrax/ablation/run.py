@@ -25,9 +25,9 @@ from gyrax.data.windows import SPLITS
 from gyrax.evaluation.fit import fit, forecaster_phase
 from gyrax.evaluation.forecasters import MODEL, Trainer, forecast
 from gyrax.evaluation.latents import Latents
+from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import prepare_device
 from gyrax.runtime.files import written_whole
-from gyrax.training.log import make_progress
 from gyrax.training.loop import Resumed, check_architecture, open_checkpoint
 from gyrax.training.loop import Trainer as EncoderTrainer
 from gyrax.training.phases import make_phases

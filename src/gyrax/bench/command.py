@@ -25,8 +25,8 @@ from gyrax.bench.training import (
     count_step,
     make_bench,
 )
+from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import prepare_device
-from gyrax.training.log import make_progress
 from gyrax.training.settings import check_choice, flag_of, make_config
 
 KINDS = ("train", "rollout", "simulate", "data", "growth", "all")

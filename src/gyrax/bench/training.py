@@ -176,7 +176,7 @@ def count_step(bench: Bench, note: Note) -> dict[str, Operations]:
 def with_horizon(bench: Bench, horizon: int) -> Bench:
     """The same bench with windows of another horizon."""
     config = replace(bench.config, sequence_length=horizon + 1)
-    return make_bench(config, bench.like, bench.trainer.console)
+    return make_bench(config, bench.trainer.console)
 
 
 def _count(bench: Bench, arguments: Callable[[Bench], tuple]) -> Operations:

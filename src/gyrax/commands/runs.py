@@ -13,10 +13,10 @@ from gyrax.data.frames import Frames, load_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.report.tables import report_tables
+from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import prepare_device
 from gyrax.runtime.processes import is_writer, join_processes, wait_for_all
 from gyrax.training import checkpoint as ckpt
-from gyrax.training.log import make_progress
 from gyrax.training.loop import (
     Resumed,
     Trainer,

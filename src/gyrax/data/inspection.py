@@ -17,7 +17,7 @@ from gyrax.data.lerobot.files import is_there
 from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
 from gyrax.data.lerobot.schema import NUMERIC_DTYPES, Episode
 from gyrax.data.moments import Moments, is_constant
-from gyrax.runtime.progress import frame_progress
+from gyrax.runtime.console import make_progress
 
 STATISTICS = ("min", "max", "mean", "std")
 TIME = "timestamp"
@@ -56,7 +56,7 @@ def inspect_run(path: Path, *, as_json: bool, console: Console) -> dict[str, Any
     Raises `InputError` where the folder cannot be read.
     """
     folder = open_folder(path)
-    with frame_progress(Console(stderr=True)) as progress:
+    with make_progress(Console(stderr=True), unit="frames") as progress:
         task = progress.add_task("inspecting", total=folder.frames)
         report = inspect_folder(folder, lambda frames: progress.advance(task, frames))
     if as_json:

@@ -21,8 +21,8 @@ from gyrax.evaluation.fit import fit, forecaster_phase, fresh_system, world_mode
 from gyrax.evaluation.latents import Latents
 from gyrax.model.system import System
 from gyrax.model.world_model import Trajectory
+from gyrax.runtime.console import make_progress
 from gyrax.training.build import build_world_model
-from gyrax.training.log import make_progress
 from gyrax.training.phases import Phase, make_phases
 
 BATCH = 512

@@ -4,39 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-import numpy as np
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 
 from gyrax.evaluation.evaluate import Evaluation, lively_windows
+from gyrax.runtime.drawing import INK, draw_disk, principal_plane, save_figure, without_frame
 
 COLOURS = {
     "model": "#d1495b", "flat_twin": "#e08e45", "gru": "#5b8c5a", "mlp": "#7d5ba6",
     "ridge": "#2e86ab", "constant_velocity": "#b08968", "persistence": "#8d99ae",
     "shuffled_actions": "#f2b5bd",
 }  # fmt: skip
-INK = "#22223b"
-
-
-def principal_plane(points: np.ndarray) -> np.ndarray:
-    """The two directions, (D, 2), of largest variance of points about their mean."""
-    centred = points - points.mean(0)
-    return np.linalg.svd(centred, full_matrices=False)[2][:2].T
-
-
-def draw_disk(ax: Axes, radius: float) -> None:
-    """The boundary of the ball of that radius, and circles of constant distance from the origin."""
-    angle = np.linspace(0, 2 * np.pi, 400)
-    for step in range(1, 6):
-        r = radius * np.tanh(step / 2)
-        ax.plot(r * np.cos(angle), r * np.sin(angle), color="#dfe3ea", lw=0.6, zorder=0)
-    ax.plot(radius * np.cos(angle), radius * np.sin(angle), color=INK, lw=1.2)
-    ax.set_aspect("equal")
-    ax.axis("off")
 
 
 def draw_rollouts(ax: Axes, evaluation: Evaluation, count: int = 8) -> None:
@@ -130,9 +109,6 @@ def run_figure(evaluation: Evaluation, log: Path, file: Path) -> Path:
     draw_rollouts(axes[0], evaluation)
     draw_horizon(axes[1], evaluation.report)
     draw_losses(axes[2], log)
-    for ax in axes[1:]:
-        ax.spines[["top", "right"]].set_visible(False)
+    without_frame(axes[1:])
     figure.tight_layout()
-    figure.savefig(file, dpi=130)
-    plt.close(figure)
-    return file
+    return save_figure(figure, file)

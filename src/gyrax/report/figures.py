@@ -9,15 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gyrax.evaluation.evaluate import Evaluation
-from gyrax.report.drawing import (
-    COLOURS,
-    INK,
-    draw_disk,
-    draw_horizon,
-    draw_losses,
-    draw_rollouts,
-    principal_plane,
-)
+from gyrax.report.drawing import COLOURS, draw_horizon, draw_losses, draw_rollouts
+from gyrax.runtime.drawing import INK, draw_disk, principal_plane, save_figure, without_frame
 
 MOST_FRAMES = 4000
 
@@ -119,12 +112,9 @@ def draw_calibration(ax: Axes, report: dict[str, Any]) -> None:
 def _save(draw: Callable[[Any], None], file: Path, columns: int = 1, width: float = 6.5) -> Path:
     figure, axes = plt.subplots(1, columns, figsize=(width, 5 if columns < 4 else 3.2))
     draw(axes)
-    for ax in np.atleast_1d(axes):
-        ax.spines[["top", "right"]].set_visible(False)
+    without_frame(np.atleast_1d(axes))
     figure.tight_layout()
-    figure.savefig(file, dpi=120)
-    plt.close(figure)
-    return file
+    return save_figure(figure, file, dpi=120)
 
 
 def report_figures(evaluation: Evaluation, log: Path, folder: Path) -> dict[str, tuple[str, Path]]:

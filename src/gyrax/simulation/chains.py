@@ -33,6 +33,7 @@ from gyrax.dynamics import (
 )
 from gyrax.geometry import conformal_factor, exp_map
 from gyrax.model.world_model import noise_cells
+from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import compiled, prepare_device
 from gyrax.runtime.files import written_whole
 from gyrax.simulation.setup import (
@@ -41,7 +42,6 @@ from gyrax.simulation.setup import (
     describe,
     resolve,
 )
-from gyrax.training.log import make_progress
 from gyrax.training.settings import check_choice
 
 SAVED_BYTES = 40_000_000  # of states; the file stays below 50 MB

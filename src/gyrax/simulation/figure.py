@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from gyrax.geometry import conformal_factor, distance, project
-from gyrax.report.drawing import INK, principal_plane
+from gyrax.runtime.drawing import INK, principal_plane
 from gyrax.simulation.chains import Ensemble
 from gyrax.simulation.setup import POTENTIALS, Potential, SimulationConfig, describe
 

@@ -15,11 +15,12 @@ from gyrax._errors import InputError
 from gyrax.data.frames import Frames, Normaliser
 from gyrax.data.windows import make_windows, split_episodes
 from gyrax.model.system import System
+from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import release_programs
 from gyrax.runtime.processes import is_writer, replicated, training_mesh
 from gyrax.training import checkpoint as ckpt
 from gyrax.training.build import build_system
-from gyrax.training.log import RunLog, headline, make_progress
+from gyrax.training.log import RunLog, headline
 from gyrax.training.phases import Data, Phase, make_phases
 from gyrax.training.programs import Programs, Sought
 from gyrax.training.regression import with_regressed_servo

@@ -15,7 +15,7 @@ from gyrax.data.features.meta import CacheMeta
 from gyrax.data.features.state import DEFAULT_BATCH, StateBackbone
 from gyrax.data.frames import ACTION, STATES, column_names, state_keys
 from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
-from gyrax.runtime.progress import frame_progress
+from gyrax.runtime.console import make_progress
 
 BACKBONES = ("state", "smolvla")
 
@@ -103,7 +103,7 @@ def _state(
             raise InputError(
                 f"{flag} is for --backbone smolvla; leave it out with --backbone state."
             )
-    with frame_progress(Console(stderr=True)) as progress:
+    with make_progress(Console(stderr=True), unit="frames") as progress:
         task = progress.add_task("statistics", total=folder.frames)
         advance = lambda frames: progress.advance(task, frames)
         return StateBackbone(folder, batch_size or DEFAULT_BATCH, advance)
@@ -143,7 +143,7 @@ def _fill(cache: FeatureCache, folder: LeRobotFolder, network: Backbone, console
     if len(todo) < meta.episodes:
         console.print(f"{meta.episodes - len(todo)} of {meta.episodes} episodes are there already")
     began = time.perf_counter()
-    with frame_progress(Console(stderr=True)) as progress:
+    with make_progress(Console(stderr=True), unit="frames") as progress:
         task = progress.add_task("extracting", total=total, completed=total - frames)
         for episode in todo:
             parts = []
