@@ -8,8 +8,8 @@ import pytest
 from folder_edits import read_all
 
 from gyrax._errors import InputError
+from gyrax.data.lerobot.checks import one_line
 from gyrax.data.lerobot.columns import ColumnReader
-from gyrax.data.lerobot.files import one_line
 from gyrax.data.lerobot.schema import Episode
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gyrax._errors import InputError
-from gyrax.data import writer
+from gyrax.data.lerobot import writer
 from gyrax.data.lerobot.folder import open_folder
 from gyrax.data.lerobot.schema import Feature
 from gyrax.data.lerobot.writer import write_folder

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from gyrax._errors import InputError
 from gyrax.data.features.fingerprint import fingerprint
 from gyrax.data.features.meta import REMEDY, CacheMeta, parse_meta
-from gyrax.data.lerobot.files import is_there, one_line, read_json
-from gyrax.data.lerobot.schema import show
+from gyrax.data.lerobot.checks import one_line, show
+from gyrax.data.lerobot.files import is_there, read_json
 
 META = "meta.json"
 VECTORS = ("features", "state", "action")

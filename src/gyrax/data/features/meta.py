@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot.schema import show
+from gyrax.data.lerobot.checks import show
 
 FORMAT = "gyrax feature cache, version 1"
 REMEDY = "extract the features again into a new folder"

@@ -11,8 +11,8 @@ from gyrax._errors import InputError
 from gyrax.data.features.smolvla_weights import DEFAULT_WEIGHTS, load_policy
 from gyrax.data.features.state import statistics
 from gyrax.data.frames import STATES
+from gyrax.data.lerobot.checks import show, show_all
 from gyrax.data.lerobot.folder import LeRobotFolder
-from gyrax.data.lerobot.schema import show, show_all
 from gyrax.data.lerobot.video import Camera
 
 DEFAULT_BATCH = 16

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot.files import is_there, one_line, read_json
-from gyrax.data.lerobot.schema import show, show_all
+from gyrax.data.lerobot.checks import one_line, show, show_all
+from gyrax.data.lerobot.files import is_there, read_json
 
 DEFAULT_WEIGHTS = "lerobot/smolvla_base"
 FILES = ("config.json", "model.safetensors")

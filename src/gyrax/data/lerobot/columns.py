@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot.files import check_columns, parquet_errors, plain
-from gyrax.data.lerobot.schema import FLOAT_DTYPES, REMEDY, Episode, Feature, show
+from gyrax.data.lerobot.checks import REMEDY, plain, show
+from gyrax.data.lerobot.files import check_columns, parquet_errors
+from gyrax.data.lerobot.schema import FLOAT_DTYPES, Episode, Feature
 
 INDEX_COLUMNS = ("episode_index", "frame_index")
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot.schema import REMEDY, show, show_all
+from gyrax.data.lerobot.checks import REMEDY, one_line, show, show_all
 
 
 def read_json(file: Path, remedy: str = REMEDY) -> Any:
@@ -83,15 +83,3 @@ def check_columns(file: Path, present: Sequence[str], needed: Sequence[str]) -> 
         if column not in present:
             listed = show_all(name for name in present if not name.startswith("stats/"))
             raise InputError(f"{file}: has no column {show(column)}, only {listed}; {REMEDY}")
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of an error's text, without the bytes of the broken file that it may quote."""
-    lines = str(error).strip().splitlines()
-    return plain(lines[0] if lines else type(error).__name__)
-
-
-def plain(text: str) -> str:
-    """`text` made printable and short."""
-    text = "".join(char if char.isprintable() else "?" for char in text)
-    return text if len(text) <= 160 else text[:157] + "..."

@@ -11,19 +11,17 @@ import numpy as np
 
 from gyrax._errors import InputError
 from gyrax.data.lerobot import v21, v30
+from gyrax.data.lerobot.checks import REMEDY, show, show_all
 from gyrax.data.lerobot.columns import ColumnReader
 from gyrax.data.lerobot.files import is_there, read_json
 from gyrax.data.lerobot.schema import (
     NUMERIC_DTYPES,
-    REMEDY,
     Clip,
     Episode,
     Feature,
     Info,
     check_totals,
     parse_info,
-    show,
-    show_all,
 )
 
 DEFAULT_FOLDER: Path = Path(__file__).parents[1] / "default"

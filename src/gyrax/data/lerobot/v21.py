@@ -3,19 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from gyrax._errors import InputError
-from gyrax.data.lerobot.files import read_json_lines
-from gyrax.data.lerobot.schema import (
-    REMEDY,
-    Clip,
-    Episode,
-    Info,
+from gyrax.data.lerobot.checks import (
     expect_count,
+    expect_index,
     expect_object,
+    expect_text,
     expect_texts,
-    fill_template,
-    show,
 )
+from gyrax.data.lerobot.files import read_json_lines
+from gyrax.data.lerobot.paths import fill_template
+from gyrax.data.lerobot.schema import Clip, Episode, Info
 
 
 def read_tasks(folder: Path) -> tuple[str, ...]:
@@ -23,16 +20,8 @@ def read_tasks(folder: Path) -> tuple[str, ...]:
     file, tasks = folder / "meta/tasks.jsonl", []
     for where, raw in read_json_lines(file):
         fields = expect_object(file, where, raw)
-        index = expect_count(file, f"task_index in {where}", fields.get("task_index"), least=0)
-        if index != len(tasks):
-            raise InputError(
-                f"{file}: task_index in {where} is {index}, expected {len(tasks)}; {REMEDY}"
-            )
-        if not isinstance(fields.get("task"), str):
-            raise InputError(
-                f"{file}: task in {where} is {show(fields.get('task'))}, expected a text; {REMEDY}"
-            )
-        tasks.append(fields["task"])
+        expect_index(file, f"task_index in {where}", fields.get("task_index"), len(tasks))
+        tasks.append(expect_text(file, f"task in {where}", fields.get("task")))
     return tuple(tasks)
 
 
@@ -41,10 +30,8 @@ def read_episodes(folder: Path, info: Info) -> tuple[Episode, ...]:
     file, episodes = folder / "meta/episodes.jsonl", []
     for where, raw in read_json_lines(file):
         fields = expect_object(file, where, raw)
-        name = f"episode_index in {where}"
-        index = expect_count(file, name, fields.get("episode_index"), least=0)
-        if index != len(episodes):
-            raise InputError(f"{file}: {name} is {index}, expected {len(episodes)}; {REMEDY}")
+        index = len(episodes)
+        expect_index(file, f"episode_index in {where}", fields.get("episode_index"), index)
         path = fill_template(info, "data_path", **_place(info, index))
         episodes.append(
             Episode(

@@ -7,18 +7,17 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot.files import check_columns, parquet_errors, read_table
-from gyrax.data.lerobot.schema import (
+from gyrax.data.lerobot.checks import (
     REMEDY,
-    Clip,
-    Episode,
-    Info,
     expect_count,
+    expect_index,
     expect_seconds,
     expect_texts,
-    fill_template,
     show,
 )
+from gyrax.data.lerobot.files import check_columns, parquet_errors, read_table
+from gyrax.data.lerobot.paths import fill_template
+from gyrax.data.lerobot.schema import Clip, Episode, Info
 
 EPISODES = "meta/episodes"
 COLUMNS = (
@@ -125,11 +124,7 @@ def _episode(
         ("dataset_from_index", next_row),
         ("dataset_to_index", next_row + count["length"]),
     ):
-        if count[name] != expected:
-            raise InputError(
-                f"{file}: {name} of episode {number} is {count[name]}, expected {expected}; "
-                f"{REMEDY}"
-            )
+        expect_index(file, f"{name} of episode {number}", count[name], expected)
     path = fill_template(
         info,
         "data_path",

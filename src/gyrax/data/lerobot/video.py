@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot.files import one_line
+from gyrax.data.lerobot.checks import REMEDY, one_line, show
 from gyrax.data.lerobot.folder import LeRobotFolder
-from gyrax.data.lerobot.schema import REMEDY, Feature, show
+from gyrax.data.lerobot.schema import Feature
 
 
 class Camera:

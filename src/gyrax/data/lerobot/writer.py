@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot.schema import Feature, show, show_all
+from gyrax.data.lerobot.checks import show, show_all
+from gyrax.data.lerobot.schema import Feature
 from gyrax.data.lerobot.writer_stats import as_lists, combined_statistics, episode_statistics
 from gyrax.data.lerobot.writer_tables import (
     DATA_PATH,
