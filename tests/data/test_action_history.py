@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from gyrax._errors import InputError
-from gyrax.data.frames import Frames, Normaliser
+from gyrax.data.frames import Frames
+from gyrax.data.normaliser import Normaliser
 
 
 def frames(seed=0):

@@ -11,7 +11,7 @@ import pytest
 from scipy import integrate
 
 from commands.test_train import call, refused
-from gyrax.data.frames import Normaliser
+from gyrax.data.normaliser import Normaliser
 from gyrax.simulation import figure as shown
 from gyrax.simulation.chains import make_plan, run_chains
 from gyrax.simulation.setup import POTENTIALS, SimulationConfig, resolve

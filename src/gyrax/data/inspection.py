@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gyrax.data.frames import ACTION, STATES
 from gyrax.data.lerobot.files import is_there
 from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
+from gyrax.data.lerobot.proprioception import ACTION, STATE
 from gyrax.data.lerobot.schema import NUMERIC_DTYPES, Episode
-from gyrax.data.moments import Moments, is_constant
+from gyrax.data.moments import Moments
 from gyrax.runtime.console import make_progress
 
 STATISTICS = ("min", "max", "mean", "std")
@@ -151,12 +151,12 @@ def _look_at(
 
 def _layout_warnings(folder: LeRobotFolder) -> list[str]:
     warnings = []
-    state, action = (folder.features.get(key) for key in (STATES[0], ACTION))
-    for key, feature in ((STATES[0], state), (ACTION, action)):
+    state, action = (folder.features.get(key) for key in (STATE, ACTION))
+    for key, feature in ((STATE, state), (ACTION, action)):
         if feature is None:
             warnings.append(f"there is no {key}, which training needs")
     if state is not None and action is not None and state.width != action.width:
-        warnings.append(f"{ACTION} has {action.width} values a frame, {STATES[0]} {state.width}")
+        warnings.append(f"{ACTION} has {action.width} values a frame, {STATE} {state.width}")
     if len(folder.episodes) < 3:
         warnings.append("fewer than 3 episodes: too few to train, validate and test on")
     short = [episode for episode in folder.episodes if episode.length < folder.fps]
@@ -180,7 +180,7 @@ def _value_warnings(folder: LeRobotFolder, observed: list[str], found: _Findings
                 f"{key}: NaN or infinite in {bad.frames} of {folder.frames} frames (first in "
                 f"episode {bad.episode}, frame {bad.frame}; columns: {columns}); training refuses this"
             )
-        flat = np.flatnonzero(moments.known & is_constant(moments.mean, moments.std))
+        flat = np.flatnonzero(moments.constant)
         if flat.size:
             columns = ", ".join(f"{names[i]} = {moments.mean[i]:g}" for i in flat)
             warnings.append(f"{key}: constant columns: {columns}; training refuses these")

@@ -43,7 +43,7 @@ class Moments:
         """Which columns have any finite value."""
         return self._count > 0
 
-
-def is_constant(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Which columns do not change, to within the rounding of float32."""
-    return std <= 1e-6 * (1.0 + np.abs(mean))
+    @property
+    def constant(self) -> np.ndarray:
+        """Which columns have finite values that do not change, to within the rounding of float32."""
+        return self.known & (self.std <= 1e-6 * (1.0 + np.abs(self.mean)))

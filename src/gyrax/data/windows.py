@@ -23,9 +23,8 @@ def split_episodes(count: int, held_out: float = HELD_OUT) -> dict[str, np.ndarr
             "episodes needs at least 3."
         )
     order = np.random.default_rng(SPLIT_SEED).permutation(count)
-    held = max(1, round(held_out * count))
-    held = min(held, (count - 1) // 2)
-    parts = np.split(order, [count - 2 * held, count - held])
+    share = min(max(1, round(held_out * count)), (count - 1) // 2)
+    parts = np.split(order, [count - 2 * share, count - share])
     return {name: np.sort(part) for name, part in zip(SPLITS, parts, strict=True)}
 
 

@@ -14,7 +14,7 @@ import jax.random as jr
 import numpy as np
 
 from gyrax._errors import InputError
-from gyrax.data.frames import Normaliser
+from gyrax.data.normaliser import Normaliser
 from gyrax.training.settings import TrainConfig, from_json, to_json
 from gyrax.training.state import TrainState
 

@@ -12,7 +12,8 @@ import numpy as np
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.data.frames import Frames, Normaliser
+from gyrax.data.frames import Frames
+from gyrax.data.normaliser import Normaliser
 from gyrax.data.windows import make_windows, split_episodes
 from gyrax.model.system import System
 from gyrax.runtime.console import make_progress

@@ -13,8 +13,8 @@ from gyrax.data.features.cache import FeatureCache, check_place, start_cache
 from gyrax.data.features.fingerprint import fingerprint
 from gyrax.data.features.meta import CacheMeta
 from gyrax.data.features.state import DEFAULT_BATCH, StateBackbone
-from gyrax.data.frames import ACTION, STATES, column_names, state_keys
 from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
+from gyrax.data.lerobot.proprioception import ACTION, STATE, column_names, state_keys
 from gyrax.runtime.console import make_progress
 
 BACKBONES = ("state", "smolvla")
@@ -120,7 +120,7 @@ def _meta(folder: LeRobotFolder, backbone: str, network: Backbone, episodes: int
         tasks=folder.tasks,
         lengths=tuple(episode.length for episode in folder.episodes),
         columns=network.columns,
-        state_columns=column_names(folder, [STATES[0]]),
+        state_columns=column_names(folder, [STATE]),
         action_columns=column_names(folder, [ACTION]),
         mean=tuple(network.mean.tolist()),
         scale=tuple(network.scale.tolist()),
@@ -150,12 +150,12 @@ def _fill(cache: FeatureCache, folder: LeRobotFolder, network: Backbone, console
             for block in network.blocks(episode):
                 parts.append(block)
                 progress.advance(task, len(block))
-            columns = folder.read(episode, [STATES[0], ACTION, "task_index"])
+            columns = folder.read(episode, [STATE, ACTION, "task_index"])
             cache.write(
                 episode,
                 {
                     "features": np.concatenate(parts),
-                    "state": columns[STATES[0]],
+                    "state": columns[STATE],
                     "action": columns[ACTION],
                     "task_index": columns["task_index"],
                 },

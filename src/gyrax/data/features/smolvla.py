@@ -10,9 +10,9 @@ from rich.console import Console
 from gyrax._errors import InputError
 from gyrax.data.features.smolvla_weights import DEFAULT_WEIGHTS, load_policy
 from gyrax.data.features.state import statistics
-from gyrax.data.frames import STATES
 from gyrax.data.lerobot.checks import show, show_all
 from gyrax.data.lerobot.folder import LeRobotFolder
+from gyrax.data.lerobot.proprioception import STATE
 from gyrax.data.lerobot.video import Camera
 
 DEFAULT_BATCH = 16
@@ -52,10 +52,10 @@ class SmolVLABackbone:
         self._folder, self._batch = folder, batch_size or DEFAULT_BATCH
         chosen = match_cameras(folder, list(self._config.image_features), pairs)
         self._cameras = {name: Camera(folder, key) for name, key in chosen.items()}
-        width = folder.features[STATES[0]].width
+        width = folder.features[STATE].width
         if width > self._config.max_state_dim:
             raise InputError(
-                f"{folder.path}: {STATES[0]} has {width} values, SmolVLA takes at most "
+                f"{folder.path}: {STATE} has {width} values, SmolVLA takes at most "
                 f"{self._config.max_state_dim}; choose other weights."
             )
         console.print(
@@ -63,7 +63,7 @@ class SmolVLABackbone:
             + ", ".join(f"{name} = {key}" for name, key in chosen.items()),
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
-        self._center, self._spread = statistics(folder, [STATES[0]])
+        self._center, self._spread = statistics(folder, [STATE])
         self._noise = self._draw_noise()
         self._passes: list[Any] = []
         expert = self._policy.model.vlm_with_expert
@@ -85,8 +85,8 @@ class SmolVLABackbone:
 
     def blocks(self, episode: int) -> Iterator[np.ndarray]:
         """The features of one episode, float32 (frames, width), a batch of frames at a time."""
-        columns = self._folder.read(episode, [STATES[0], "task_index"])
-        states, tasks = columns[STATES[0]], columns["task_index"][:, 0]
+        columns = self._folder.read(episode, [STATE, "task_index"])
+        states, tasks = columns[STATE], columns["task_index"][:, 0]
         known = len(self._folder.tasks)
         if tasks.min() < 0 or tasks.max() >= known:
             raise InputError(
@@ -117,7 +117,7 @@ class SmolVLABackbone:
         ).to(self._config.device)
         batch = {
             **{name: put(image).permute(0, 3, 1, 2) / 255.0 for name, image in images.items()},
-            STATES[0]: put(((states - self._center) / self._spread).astype(np.float32)),
+            STATE: put(((states - self._center) / self._spread).astype(np.float32)),
             "observation.language.tokens": words["input_ids"],
             "observation.language.attention_mask": words["attention_mask"].bool(),
         }

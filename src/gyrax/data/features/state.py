@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from gyrax.data.frames import column_names, state_keys
 from gyrax.data.lerobot.folder import LeRobotFolder
-from gyrax.data.moments import Moments, is_constant
+from gyrax.data.lerobot.proprioception import column_names, side_by_side, state_keys
+from gyrax.data.moments import Moments
 
 DEFAULT_BATCH = 4096
 
@@ -38,8 +38,7 @@ class StateBackbone:
 
     def blocks(self, episode: int) -> Iterator[np.ndarray]:
         """The features of one episode, float32 (frames, width), some frames at a time."""
-        columns = self._folder.read(episode, self._keys)
-        values = np.concatenate([columns[key] for key in self._keys], axis=1)
+        values = side_by_side(self._folder.read(episode, self._keys), self._keys)
         for begin in range(0, len(values), self._batch):
             block = values[begin : begin + self._batch]
             yield ((block - self.mean) / self.scale).astype(np.float32)
@@ -53,8 +52,6 @@ def statistics(
     """Mean and standard deviation of these features side by side; 1 where a column never changes."""
     moments = Moments(sum(folder.features[key].width for key in keys))
     for episode in folder.episodes:
-        columns = folder.read(episode.index, keys)
-        moments.add(np.concatenate([columns[key] for key in keys], axis=1))
+        moments.add(side_by_side(folder.read(episode.index, keys), keys))
         progress(episode.length)
-    std = moments.std
-    return moments.mean, np.where(is_constant(moments.mean, std), 1.0, std)
+    return moments.mean, np.where(moments.constant, 1.0, moments.std)
