@@ -16,6 +16,7 @@ from gyrax.data.features.state import StateBackbone
 from gyrax.data.frames import load_frames
 from gyrax.data.lerobot.folder import open_folder
 from gyrax.data.windows import make_windows
+from gyrax.runtime.files import partial_name
 from tiny import TINY, write_tiny
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -102,7 +103,7 @@ def test_stopped_anywhere_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
         def stopping(self: FeatureCache, episode: int, columns: Any, stop: int = stop) -> None:
             if episode == stop:
-                partial = self.file(episode).with_suffix(".partial")
+                partial = partial_name(self.file(episode))
                 partial.parent.mkdir(exist_ok=True)
                 partial.write_bytes(b"PAR1 half")
                 raise KeyboardInterrupt

@@ -6,7 +6,6 @@ its numbers depend on: so a cache is valid wherever its making was interrupted, 
 cannot be mixed.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,14 @@ import pyarrow.parquet as pq
 from gyrax._errors import InputError
 from gyrax.data.features.fingerprint import fingerprint
 from gyrax.data.features.meta import REMEDY, CacheMeta, parse_meta
-from gyrax.data.lerobot.checks import one_line, show
-from gyrax.data.lerobot.files import is_there, read_json
+from gyrax.data.lerobot.checks import show
+from gyrax.data.lerobot.files import is_there, parquet_errors, read_json, writing_errors
+from gyrax.data.lerobot.writer_tables import data_table
+from gyrax.runtime.files import partial_name, written_whole
 
 META = "meta.json"
 VECTORS = ("features", "state", "action")
+NO_ROOM = "make room, or choose another folder with --out."
 _KEY = b"gyrax"
 
 
@@ -30,10 +32,9 @@ class FeatureCache:
     def __init__(self, path: Path, meta: CacheMeta):
         self.path = path
         self.meta = meta
-        widths = (len(meta.columns), len(meta.state_columns), len(meta.action_columns))
-        lists = [
-            pa.field(n, pa.list_(pa.float32(), w)) for n, w in zip(VECTORS, widths, strict=True)
-        ]
+        columns = (meta.columns, meta.state_columns, meta.action_columns)
+        self._widths = dict(zip(VECTORS, map(len, columns), strict=True))
+        lists = [pa.field(n, pa.list_(pa.float32(), w)) for n, w in self._widths.items()]
         self._schema = pa.schema([*lists, pa.field("task_index", pa.int64())])
 
     def file(self, episode: int) -> Path:
@@ -44,34 +45,33 @@ class FeatureCache:
         """The episodes that were asked for and are not there."""
         return [e for e in range(self.meta.episodes) if not is_there(self.file(e), folder=False)]
 
+    def broken(self) -> dict[int, InputError]:
+        """The episodes that are there but cannot be read, with the reason."""
+        found = {}
+        for episode in range(self.meta.episodes):
+            if is_there(self.file(episode), folder=False):
+                try:
+                    self.read(episode)
+                except InputError as error:
+                    found[episode] = error
+        return found
+
     def write(self, episode: int, columns: dict[str, np.ndarray]) -> None:
         """Store one episode: `features`, `state`, `action` (frames, width), and `task_index` (frames,).
 
         Raises `InputError` for values that are not finite or do not fit, and where there is no room.
         """
-        arrays = []
-        for field in self._schema:
-            values = columns[field.name]
-            width = field.type.list_size if field.name in VECTORS else 1
-            if values.size != self.meta.lengths[episode] * width or not np.isfinite(values).all():
+        file, frames = self.file(episode), self.meta.lengths[episode]
+        for name in self._schema.names:
+            values, width = columns[name], self._widths.get(name, 1)
+            if values.size != frames * width or not np.isfinite(values).all():
                 raise InputError(
-                    f"{self.file(episode)}: {field.name} of shape {values.shape} are not all finite or "
-                    f"not {self.meta.lengths[episode]} x {width}; check backbone and data set."
+                    f"{file}: {name} of shape {values.shape} are not all finite or not "
+                    f"{frames} x {width}; check backbone and data set."
                 )
-            flat = pa.array(np.ascontiguousarray(values).reshape(-1))
-            wide = field.name in VECTORS
-            arrays.append(
-                pa.FixedSizeListArray.from_arrays(flat, type=field.type) if wide else flat
-            )
-        schema = self._schema.with_metadata({_KEY: self._stamp(episode)})
-        table = pa.Table.from_arrays(arrays, schema=schema)
-        partial = self.file(episode).with_suffix(".partial")
-        try:
-            partial.parent.mkdir(exist_ok=True)
+        table = data_table(self._schema.with_metadata({_KEY: self._stamp(episode)}), columns)
+        with writing_errors(self.path, NO_ROOM), written_whole(file) as partial:
             pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
-            os.replace(partial, self.file(episode))
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
 
     def read(self, episode: int) -> dict[str, np.ndarray]:
         """One episode: `features`, `state` and `action`, float32 (frames, width), and `task_index`.
@@ -80,14 +80,11 @@ class FeatureCache:
         """
         file = self.file(episode)
         remedy = f"remove this file and run {self.meta.command(self.path)}"
-        try:
-            with pq.ParquetFile(file, memory_map=False, page_checksum_verification=True) as opened:
-                schema, table = opened.schema_arrow, opened.read()
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise InputError(
-                f"{file}: missing, truncated or broken, expected a parquet file ({one_line(error)}); "
-                f"{remedy}"
-            ) from None
+        with (
+            parquet_errors(file, remedy),
+            pq.ParquetFile(file, memory_map=False, page_checksum_verification=True) as opened,
+        ):
+            schema, table = opened.schema_arrow, opened.read()
         if (schema.metadata or {}).get(_KEY) != self._stamp(episode):
             raise InputError(
                 f"{file}: is not episode {episode} of the features that {META} describes; {remedy}"
@@ -151,22 +148,17 @@ def start_cache(path: Path, meta: CacheMeta) -> FeatureCache:
     if is_cache(path):
         _check_same(path, _read_meta(path), meta)
     check_place(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        partial = path / f"{META}.partial"
+    with writing_errors(path, NO_ROOM), written_whole(path / META) as partial:
         partial.write_text(meta.to_json(), encoding="utf-8")
-        os.replace(partial, path / META)
-    except OSError as error:
-        raise _unwritable(path, error) from None
     return FeatureCache(path, meta)
 
 
 def _check_same(path: Path, before: CacheMeta, now: CacheMeta) -> None:
-    held, wanted = before.identity(), now.identity()
-    differing = [name for name in wanted if held[name] != wanted[name]]
-    if not differing:
+    old, new = before.identity(), now.identity()
+    name = next((name for name in new if old[name] != new[name]), None)
+    if name is None:
         return
-    name, old, new = differing[0], held[differing[0]], wanted[differing[0]]
+    old, new = old[name], new[name]
     if name == "settings":
         name = next(key for key in {**new, **old} if new.get(key) != old.get(key))
         old, new = old.get(name), new.get(name)
@@ -182,7 +174,7 @@ def check_place(path: Path) -> None:
     """Refuse a place that is neither free nor a cache. Raises `InputError`."""
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; give a folder with --out.")
-    left_over = {f"{META}.partial"}
+    left_over = {partial_name(path / META).name}
     if path.is_dir() and not is_cache(path) and {p.name for p in path.iterdir()} - left_over:
         raise InputError(
             f"{path}: is not empty and no feature cache; choose another folder with --out."
@@ -191,10 +183,3 @@ def check_place(path: Path) -> None:
 
 def _read_meta(path: Path) -> CacheMeta:
     return parse_meta(path / META, read_json(path / META, REMEDY))
-
-
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(
-        f"{path}: cannot be written ({error.strerror or one_line(error)}), expected a writable place "
-        "with free space; make room, or choose another folder with --out."
-    )

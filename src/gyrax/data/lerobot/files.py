@@ -54,17 +54,29 @@ def _decode(file: Path, text: str, where: str, remedy: str) -> Any:
 
 
 @contextmanager
-def parquet_errors(file: Path) -> Iterator[None]:
+def writing_errors(place: Path, remedy: str) -> Iterator[None]:
+    """Turn what the system raises where a place cannot be written into an `InputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{place}: cannot be written ({error.strerror or one_line(error)}), expected a writable "
+            f"place with free space; {remedy}"
+        ) from None
+
+
+@contextmanager
+def parquet_errors(file: Path, remedy: str = REMEDY) -> Iterator[None]:
     """Turn what pyarrow raises on a missing or broken file into an `InputError`."""
     try:
         yield
     except InputError:
         raise
     except FileNotFoundError:
-        raise InputError(f"{file}: missing, expected a parquet file; {REMEDY}") from None
+        raise InputError(f"{file}: missing, expected a parquet file; {remedy}") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(
-            f"{file}: truncated or broken, expected a parquet file ({one_line(error)}); {REMEDY}"
+            f"{file}: truncated or broken, expected a parquet file ({one_line(error)}); {remedy}"
         ) from None
 
 

@@ -1,8 +1,6 @@
 """Writes a LeRobotDataset v3.0 folder without videos, to be opened with the lerobot package."""
 
 import json
-import os
-import shutil
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -14,6 +12,7 @@ import pyarrow.parquet as pq
 
 from gyrax._errors import InputError
 from gyrax.data.lerobot.checks import show, show_all
+from gyrax.data.lerobot.files import writing_errors
 from gyrax.data.lerobot.schema import Feature
 from gyrax.data.lerobot.writer_stats import as_lists, combined_statistics, episode_statistics
 from gyrax.data.lerobot.writer_tables import (
@@ -29,6 +28,7 @@ from gyrax.data.lerobot.writer_tables import (
     info_json,
     tasks_table,
 )
+from gyrax.runtime.files import folder_written_whole
 
 WRITABLE_DTYPES = ("float32", "int64")
 
@@ -51,20 +51,11 @@ def write_folder(
     """
     target = Path(path).absolute()
     _check_features(target, fps, features)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
+    with writing_errors(target, "choose another folder"):
         _check_free(target)
-        partial.mkdir(parents=True)
-        _FolderWriter(target, partial, fps, features).write(episodes, robot)
-        _check_free(target)
-        os.replace(partial, target)
-    except OSError as error:
-        raise InputError(
-            f"{target}: cannot be written ({error.strerror or error}), expected a writable place "
-            f"with free space; choose another folder"
-        ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with folder_written_whole(target) as partial:
+            _FolderWriter(target, partial, fps, features).write(episodes, robot)
+            _check_free(target)
 
 
 def _check_free(target: Path) -> None:
