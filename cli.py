@@ -253,7 +253,7 @@ def inspect(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show what a LeRobot folder holds, and warn of what in it would trouble training."""
-    from gyrax.data.inspection import inspect_run
+    from gyrax.commands.inspect import inspect_run
 
     inspect_run(folder, as_json=json, console=console)
 
@@ -286,7 +286,7 @@ def extract(
     ] = None,
 ) -> None:
     """Compute the features of every frame of a LeRobot folder once, into a cache for --data."""
-    from gyrax.data.features.extraction import extract_run
+    from gyrax.commands.extract import extract_run
 
     extract_run(
         dataset,
@@ -348,7 +348,7 @@ def simulate_data(
     cubes: Annotated[int, typer.Option(help="Cubes on the table, 1 to 4.")] = 1,
 ) -> None:
     """Simulate the arm and its cubes with MuJoCo and write a LeRobotDataset v3.0 folder."""
-    from gyrax.commands.runs import simulate_data_run
+    from gyrax.commands.simulate_data import simulate_data_run
 
     simulate_data_run(out, episodes=episodes, seed=seed, cubes=cubes, console=console)
 

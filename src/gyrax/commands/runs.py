@@ -13,7 +13,6 @@ from gyrax.data.frames import Frames, load_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.report.tables import report_tables
-from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import prepare_device
 from gyrax.runtime.processes import is_writer, join_processes, wait_for_all
 from gyrax.training import checkpoint as ckpt
@@ -180,24 +179,3 @@ def evaluate_run(
             console.print(table)
     said.print(f"report: {page}", soft_wrap=True, highlight=False)
     return evaluation.report
-
-
-def simulate_data_run(out: Path, *, episodes: int, seed: int, cubes: int, console: Console) -> None:
-    """Simulate episodes of arm and cubes into a LeRobotDataset v3.0 folder, with a progress bar."""
-    from gyrax.envs.arm import MOST_CUBES, write_simulated
-
-    if not 1 <= cubes <= MOST_CUBES:
-        raise InputError(f"--cubes is {cubes}; give 1 to {MOST_CUBES}.")
-    for flag, value, low in (("--episodes", episodes, 1), ("--seed", seed, 0)):
-        if value < low:
-            raise InputError(f"{flag} is {value}; give {low} or more.")
-    with make_progress(console) as progress:
-        task = progress.add_task("simulating", total=episodes, note="episodes")
-        write_simulated(
-            out,
-            episodes=episodes,
-            seed=seed,
-            cubes=cubes,
-            progress=lambda n: progress.update(task, completed=n),
-        )
-    console.print(f"data folder: {out}", soft_wrap=True, highlight=False)

@@ -1,23 +1,21 @@
-"""The backbone `smolvla`: what SmolVLA's action expert thinks of every single frame."""
+"""The backbone `smolvla`: hidden states of SmolVLA's action expert, for every single frame."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from gyrax._errors import InputError
+from gyrax.data.features.smolvla_cameras import match_cameras, parse_pair
 from gyrax.data.features.smolvla_weights import DEFAULT_WEIGHTS, load_policy
 from gyrax.data.features.state import statistics
-from gyrax.data.lerobot.checks import show, show_all
 from gyrax.data.lerobot.folder import LeRobotFolder
-from gyrax.data.lerobot.proprioception import STATE
+from gyrax.data.lerobot.proprioception import STATE, state_keys
 from gyrax.data.lerobot.video import Camera
 
 DEFAULT_BATCH = 16
 NOISE_SEED = 0
-PREFIXES = ("observation.images.", "observation.")
 
 
 class SmolVLABackbone:
@@ -30,9 +28,10 @@ class SmolVLABackbone:
 
     Inputs: the cameras as `--camera NAME=KEY` says, each resized with padding to the network's size and
     scaled to [−1, 1]; `observation.state` standardised by the statistics of the whole data set and padded
-    with zeros; the frame's task, ended by a newline.
+    with zeros; the frame's task, ended by a newline. `description` names weights, device and cameras.
     """
 
+    name = "smolvla"
     reads_video = True
 
     def __init__(
@@ -42,11 +41,11 @@ class SmolVLABackbone:
         cameras: Sequence[str],
         device: str,
         batch_size: int | None,
-        console: Console,
     ):
         """Raises `InputError` for whatever does not fit: weights, cameras, states, or missing packages."""
+        state_keys(folder)
         weights = weights or DEFAULT_WEIGHTS
-        pairs = [_pair(text) for text in cameras]
+        pairs = [parse_pair(text) for text in cameras]
         self._policy, weights_hash = load_policy(weights, device)
         self._config = self._policy.config
         self._folder, self._batch = folder, batch_size or DEFAULT_BATCH
@@ -58,11 +57,8 @@ class SmolVLABackbone:
                 f"{folder.path}: {STATE} has {width} values, SmolVLA takes at most "
                 f"{self._config.max_state_dim}; choose other weights."
             )
-        console.print(
-            f"{weights} on {self._config.device}, cameras "
-            + ", ".join(f"{name} = {key}" for name, key in chosen.items()),
-            highlight=False, markup=False, soft_wrap=True,
-        )  # fmt: skip
+        listed = ", ".join(f"{name} = {key}" for name, key in chosen.items())
+        self.description = f"{weights} on {self._config.device}, cameras {listed}"
         self._center, self._spread = statistics(folder, [STATE])
         self._noise = self._draw_noise()
         self._passes: list[Any] = []
@@ -137,44 +133,3 @@ class SmolVLABackbone:
         shape = (1, self._config.chunk_size, self._config.max_action_dim)
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(NOISE_SEED))
         return noise.to(self._config.device)
-
-
-def match_cameras(
-    folder: LeRobotFolder, names: Sequence[str], pairs: Sequence[tuple[str, str]]
-) -> dict[str, str]:
-    """The weights' camera `names` with the folder's keys, as the `pairs` of `--camera` say.
-
-    Either may be given without `observation.images.`. Raises `InputError` where a pair does not fit, with
-    the names and keys there are.
-    """
-    there = (
-        f"the weights expect {show_all(map(_short, names))}, the folder has "
-        f"{show_all(map(_short, folder.cameras))}; give --camera NAME=KEY for each that you have"
-    )
-    chosen: dict[str, str] = {}
-    for name, key in pairs:
-        full = [n for n in names if name in (n, _short(n))]
-        found = [k for k in folder.cameras if key in (k, _short(k))]
-        if not full or not found:
-            wrong = f"no camera NAME {show(name)}" if not full else f"no camera KEY {show(key)}"
-            raise InputError(f"--camera {name}={key}: there is {wrong}; {there}.")
-        if full[0] in chosen or found[0] in chosen.values():
-            raise InputError(f"--camera {name}={key}: is given twice; {there}.")
-        chosen[full[0]] = found[0]
-    if not chosen:
-        raise InputError(f"{folder.path}: no camera is chosen; {there}.")
-    return chosen
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, key = text.partition("=")
-    if not (name and equals and key):
-        raise InputError(f"--camera is {show(text)}, expected NAME=KEY, such as camera1=top.")
-    return name, key
-
-
-def _short(name: str) -> str:
-    for prefix in PREFIXES:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return name

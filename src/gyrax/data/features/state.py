@@ -20,6 +20,7 @@ class StateBackbone:
     episodes reaches it, and a cache trains as its folder does.
     """
 
+    name = "state"
     reads_video = False
 
     def __init__(
