@@ -10,7 +10,7 @@ import pytest
 
 from gyrax._errors import InputError
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER, LeRobotFolder, open_folder
-from gyrax.envs.arm import features, simulate_episodes, write_simulated
+from gyrax.envs.arm import features, kinematics, simulate_episodes, write_simulated
 from gyrax.envs.arm.kinematics import JOINTS, LOWER, UPPER, reach, tip_position
 
 STATE, ENVIRONMENT, ACTION = "observation.state", "observation.environment_state", "action"
@@ -168,7 +168,7 @@ class TestSimulation:
 
     def test_the_model_has_the_ranges_of_the_kinematics(self):
         mujoco: Any = pytest.importorskip("mujoco")
-        file = DEFAULT_FOLDER.parent / "arm" / "arm.xml"
+        file = Path(kinematics.__file__).with_name("arm.xml")
         model = mujoco.MjModel.from_xml_path(str(file))
         assert [model.joint(i).name for i in range(6)] == list(JOINTS)
         for found in (model.jnt_range[:6], model.actuator_ctrlrange):

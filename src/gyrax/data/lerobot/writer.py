@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -106,32 +107,30 @@ class _FolderWriter:
     def write(
         self, episodes: Iterable[tuple[Mapping[str, np.ndarray], str]], robot: str | None
     ) -> None:
-        sink: pa.OSFile | None = None
-        writer: pq.ParquetWriter | None = None
-        try:
+        with ExitStack() as opened:
+            sink = writer = None
             for columns, task in episodes:
-                if writer is None or sink is None or sink.tell() >= FILE_MEGABYTES * 2**20:
-                    _close(writer, sink)
-                    sink, writer = self._next_file()
+                if sink is None or writer is None or sink.tell() >= FILE_MEGABYTES * 2**20:
+                    opened.close()
+                    sink, writer = self._next_file(opened)
                 writer.write_table(self._episode(columns, task))
-        finally:
-            _close(writer, sink)
         if not self.rows:
             raise InputError(f"{self.target}: no episodes to write, expected at least one; add one")
         self._write_meta(robot)
 
-    def _next_file(self) -> tuple[pa.OSFile, pq.ParquetWriter]:
+    def _next_file(self, opened: ExitStack) -> tuple[pa.OSFile, pq.ParquetWriter]:
         self.file_number += 1
         chunk, number = divmod(self.file_number, FILES_A_CHUNK)
         file = self.folder / DATA_PATH.format(chunk_index=chunk, file_index=number)
         file.parent.mkdir(parents=True, exist_ok=True)
-        sink = pa.OSFile(str(file), "wb")
+        sink = opened.enter_context(pa.OSFile(str(file), "wb"))
         # Byte-stream-split gathers the bytes of like weight, which makes smooth floats compress.
         encodings: dict[str, Any] = {
             "use_dictionary": [name for name, f in self.features.items() if f.dtype == "int64"],
             "use_byte_stream_split": float_leaves(self.features),
         }
-        return sink, pq.ParquetWriter(sink, self.schema, **encodings, **_COMPRESSION)
+        writer = pq.ParquetWriter(sink, self.schema, **encodings, **_COMPRESSION)
+        return sink, opened.enter_context(writer)
 
     def _episode(self, columns: Mapping[str, np.ndarray], task: str) -> pa.Table:
         """The table of the next episode, after noting where it goes and its statistics."""
@@ -222,10 +221,3 @@ def _fitting(where: str, feature: Feature, array: np.ndarray) -> np.ndarray:
             f"{where} is not finite at frame {bad[0]}, expected finite numbers; repair it"
         )
     return array
-
-
-def _close(writer: pq.ParquetWriter | None, sink: pa.OSFile | None) -> None:
-    if writer is not None:
-        writer.close()
-    if sink is not None:
-        sink.close()
