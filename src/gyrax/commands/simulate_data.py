@@ -13,10 +13,10 @@ def simulate_data_run(out: Path, *, episodes: int, seed: int, cubes: int, consol
 
     Raises `InputError` for unusable numbers, without MuJoCo, or where `out` is taken.
     """
-    from gyrax.envs.arm import MOST_CUBES, write_simulated
+    from gyrax.envs.arm import MAX_CUBES, write_simulated
 
-    if not 1 <= cubes <= MOST_CUBES:
-        raise InputError(f"--cubes is {cubes}; give 1 to {MOST_CUBES}.")
+    if not 1 <= cubes <= MAX_CUBES:
+        raise InputError(f"--cubes is {cubes}; give 1 to {MAX_CUBES}.")
     for flag, value, low in (("--episodes", episodes, 1), ("--seed", seed, 0)):
         if value < low:
             raise InputError(f"{flag} is {value}; give {low} or more.")

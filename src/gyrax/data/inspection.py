@@ -115,11 +115,11 @@ class _Findings:
             if constant.size:
                 columns = ", ".join(f"{names[i]} = {moments.mean[i]:g}" for i in constant)
                 warnings.append(f"{key}: constant columns: {columns}; training refuses these")
-        again = self.repeated
-        if again.frames:
+        repeated = self.repeated
+        if repeated.frames:
             warnings.append(
-                f"{again.frames} of {folder.frames} frames repeat the frame before in every state and "
-                f"action column (first: episode {again.episode}, frame {again.first})"
+                f"{repeated.frames} of {folder.frames} frames repeat the frame before in every state and "
+                f"action column (first: episode {repeated.episode}, frame {repeated.first})"
             )
         if self.mistimed:
             warnings.append(

@@ -1,12 +1,11 @@
 """Which camera of a LeRobot folder is which of those that SmolVLA's weights expect."""
 
+import re
 from collections.abc import Sequence
 
 from gyrax._errors import InputError
 from gyrax.data.lerobot.checks import show, show_all
 from gyrax.data.lerobot.folder import LeRobotFolder
-
-PREFIXES = ("observation.images.", "observation.")
 
 
 def parse_pair(text: str) -> tuple[str, str]:
@@ -45,7 +44,4 @@ def match_cameras(
 
 
 def _short(name: str) -> str:
-    for prefix in PREFIXES:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return name
+    return re.sub(r"^observation\.(images\.)?", "", name)

@@ -51,14 +51,12 @@ def _expect(fits: bool, file: Path, where: str, raw: Any, what: str) -> Any:
 
 def show(value: Any) -> str:
     """`value` on one line and short; nothing found is `missing`."""
-    text = "missing" if value is None else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return _cut("missing" if value is None else repr(value), 60)
 
 
 def show_all(names: Iterable[str]) -> str:
     """These names on one line."""
-    text = ", ".join(repr(name) for name in names) or "none"
-    return text if len(text) <= 400 else text[:397] + "..."
+    return _cut(", ".join(repr(name) for name in names) or "none", 400)
 
 
 def one_line(error: BaseException) -> str:
@@ -69,5 +67,8 @@ def one_line(error: BaseException) -> str:
 
 def plain(text: str) -> str:
     """`text` made printable and short."""
-    text = "".join(char if char.isprintable() else "?" for char in text)
-    return text if len(text) <= 160 else text[:157] + "..."
+    return _cut("".join(char if char.isprintable() else "?" for char in text), 160)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +65,25 @@ def writing_errors(place: Path, remedy: str) -> Iterator[None]:
         ) from None
 
 
-@contextmanager
-def parquet_errors(file: Path, remedy: str = REMEDY) -> Iterator[None]:
+def parquet_errors(file: Path, remedy: str = REMEDY) -> AbstractContextManager[None]:
     """Turn what pyarrow raises on a missing or broken file into an `InputError`."""
+    return reading_errors(file, "a parquet file", pa.ArrowException, remedy=remedy)
+
+
+@contextmanager
+def reading_errors(
+    file: Path, what: str, *errors: type[Exception], remedy: str = REMEDY
+) -> Iterator[None]:
+    """Turn a library's `errors` on a missing or broken file, expected to be `what`, into an `InputError`."""
     try:
         yield
     except InputError:
         raise
     except FileNotFoundError:
-        raise InputError(f"{file}: missing, expected a parquet file; {remedy}") from None
-    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"{file}: missing, expected {what}; {remedy}") from None
+    except (*errors, OSError, ValueError) as error:
         raise InputError(
-            f"{file}: truncated or broken, expected a parquet file ({one_line(error)}); {remedy}"
+            f"{file}: truncated or broken, expected {what} ({one_line(error)}); {remedy}"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The columns of a LeRobot folder that training uses: what the robot feels of itself and its action."""
+"""The columns of a LeRobot folder that training uses: robot state, environment state and action."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,8 @@ from gyrax.data.lerobot.folder import LeRobotFolder
 
 ACTION = "action"
 STATE = "observation.state"
-STATES = (STATE, "observation.environment_state")
+ENVIRONMENT = "observation.environment_state"
+STATES = (STATE, ENVIRONMENT)
 
 
 def state_keys(folder: LeRobotFolder) -> list[str]:

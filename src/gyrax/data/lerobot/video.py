@@ -1,7 +1,6 @@
 """Camera frames of a LeRobot folder, decoded one after the other with PyAV (extra `video`)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from gyrax._errors import InputError
-from gyrax.data.lerobot.checks import REMEDY, one_line, show
+from gyrax.data.lerobot.checks import REMEDY, show
+from gyrax.data.lerobot.files import reading_errors
 from gyrax.data.lerobot.folder import LeRobotFolder
 from gyrax.data.lerobot.schema import Feature
 
@@ -37,7 +37,10 @@ class Camera:
         size, or where frames are missing.
         """
         clip, length = self._clips[episode], self._lengths[episode]
-        with self._errors(clip.file), self._av.open(str(clip.file)) as container:
+        with (
+            reading_errors(clip.file, "a video file", self._av.FFmpegError),
+            self._av.open(str(clip.file)) as container,
+        ):
             if not container.streams.video:
                 raise InputError(f"{clip.file}: holds no video, expected one stream; {REMEDY}")
             stream = container.streams.video[0]
@@ -77,19 +80,6 @@ class Camera:
                 )
             yield round((frame.pts - first) * stream.time_base * self._fps), frame
 
-    @contextmanager
-    def _errors(self, file: Path) -> Iterator[None]:
-        try:
-            yield
-        except InputError:
-            raise
-        except FileNotFoundError:
-            raise InputError(f"{file}: missing, expected a video file; {REMEDY}") from None
-        except (self._av.FFmpegError, OSError, ValueError) as error:
-            raise InputError(
-                f"{file}: truncated or broken, expected a video ({one_line(error)}); {REMEDY}"
-            ) from None
-
 
 def _import_av() -> ModuleType:
     try:
@@ -104,7 +94,7 @@ def _import_av() -> ModuleType:
 def _check_decoder(file: Path, stream: Any) -> None:
     if stream.codec_context is None:
         raise InputError(
-            f"{file}: truncated or broken, expected a video (its encoding is unknown); {REMEDY}"
+            f"{file}: truncated or broken, expected a video file (its encoding is unknown); {REMEDY}"
         )
     # FFmpeg's own AV1 decoder only drives hardware, and fails on machines without it.
     if stream.codec_context.codec.name == "av1":

@@ -7,13 +7,13 @@ from gyrax.envs.arm.kinematics import reach, tip_position
 FPS = 30
 WAVE, PUSH, SWEEP = "wave the arm", "push the cube", "sweep the cube sideways"
 
-_CLEAR = 0.07
+_CLEAR_HEIGHT = 0.07
 """Height in metres above which the tip passes over the cube."""
-_LOW = 0.02
+_PUSH_HEIGHT = 0.02
 """Height in metres of the tip while it pushes: half the cube's."""
-_BEHIND = 0.055
+_PUSH_START = 0.055
 """Distance in metres between the cube's centre and the tip before a push."""
-_FASTEST = 3.0
+_MAX_JOINT_SPEED = 3.0
 """Joint speed in radians per second that no target exceeds between poses."""
 
 
@@ -46,9 +46,9 @@ def _wave(rng: np.random.Generator, start: np.ndarray) -> np.ndarray:
     """A move to a random pose, passing over the cube, then perhaps a pause."""
     while True:
         goal = random_pose(rng)
-        path = _glide(start, goal, rng.uniform(0.6, 1.6))
+        path = _move(start, goal, rng.uniform(0.6, 1.6))
         # The start may be low, after a push: only the later part has to be clear.
-        if tip_position(path[len(path) // 2 :])[:, 2].min() > _CLEAR:
+        if tip_position(path[len(path) // 2 :])[:, 2].min() > _CLEAR_HEIGHT:
             return np.concatenate([path, *_pause(rng, goal, chance=0.4)])
 
 
@@ -59,23 +59,23 @@ def _push(
     for attempt in range(40):
         direction = _direction(rng, task if attempt < 25 else None, cube)
         length = rng.uniform(0.06, 0.12)
-        low = np.array([cube[0], cube[1], _LOW])
-        first, last = low - _BEHIND * direction, low + (length - _BEHIND) * direction
+        low = np.array([cube[0], cube[1], _PUSH_HEIGHT])
+        first, last = low - _PUSH_START * direction, low + (length - _PUSH_START) * direction
         if not _on_the_table(low + (length - 0.03) * direction):
             continue
         roll = np.clip(rng.normal(0.0, 0.4), -1.2, 1.2)
         stroke = _stroke(first, last, rng.uniform(0.10, 0.22), roll)
-        above, after = _stand(first, 0.09, roll), _stand(last, 0.11, roll)
+        above, after = _pointing_down(first, 0.09, roll), _pointing_down(last, 0.11, roll)
         if stroke is None or above is None or after is None:
             continue
         return np.concatenate(
             [
-                _glide(start, above, rng.uniform(0.7, 1.2)),
-                _glide(above, stroke[0], rng.uniform(0.35, 0.6)),
+                _move(start, above, rng.uniform(0.7, 1.2)),
+                _move(above, stroke[0], rng.uniform(0.35, 0.6)),
                 *_pause(rng, stroke[0], chance=0.2),
                 stroke,
                 *_pause(rng, stroke[-1], chance=0.3),
-                _glide(stroke[-1], after, rng.uniform(0.35, 0.7)),
+                _move(stroke[-1], after, rng.uniform(0.35, 0.7)),
                 *_pause(rng, after, chance=0.3),
             ]
         )
@@ -100,7 +100,7 @@ def _on_the_table(point: np.ndarray) -> bool:
     return bool(near and abs(np.arctan2(point[1], point[0])) < 0.9)
 
 
-def _stand(tip: np.ndarray, height: float, roll: float) -> np.ndarray | None:
+def _pointing_down(tip: np.ndarray, height: float, roll: float) -> np.ndarray | None:
     """Joint angles with the closed gripper pointing down at `height` over `tip`."""
     pitch = 1.4 - 1.5 * (np.hypot(tip[0], tip[1]) - 0.13)  # further out the arm cannot be upright
     return reach(np.array([tip[0], tip[1], height]), pitch, roll, 0.0)
@@ -108,20 +108,22 @@ def _stand(tip: np.ndarray, height: float, roll: float) -> np.ndarray | None:
 
 def _stroke(first: np.ndarray, last: np.ndarray, speed: float, roll: float) -> np.ndarray | None:
     """Targets for a straight line of the tip; `None` where the arm cannot follow it."""
-    times = _ease(float(np.linalg.norm(last - first)) / speed)
-    path = [_stand(first + time * (last - first), _LOW, roll) for time in (0.0, *times)]
+    times = _minimum_jerk(float(np.linalg.norm(last - first)) / speed)
+    path = [
+        _pointing_down(first + time * (last - first), _PUSH_HEIGHT, roll) for time in (0.0, *times)
+    ]
     joints = [pose for pose in path if pose is not None]
     return np.array(joints) if len(joints) == len(path) else None
 
 
-def _glide(start: np.ndarray, goal: np.ndarray, seconds: float) -> np.ndarray:
+def _move(start: np.ndarray, goal: np.ndarray, seconds: float) -> np.ndarray:
     """Joint targets from `start`, exclusive, to `goal`, inclusive, without a jolt or a rush."""
     # A minimum-jerk move peaks at 15/8 of its mean speed.
-    seconds = max(seconds, 15 / 8 * float(np.abs(goal - start).max()) / _FASTEST)
-    return start + _ease(seconds)[:, None] * (goal - start)
+    seconds = max(seconds, 15 / 8 * float(np.abs(goal - start).max()) / _MAX_JOINT_SPEED)
+    return start + _minimum_jerk(seconds)[:, None] * (goal - start)
 
 
-def _ease(seconds: float) -> np.ndarray:
+def _minimum_jerk(seconds: float) -> np.ndarray:
     """Minimum-jerk progress at each frame: above 0, up to 1."""
     frames = max(round(seconds * FPS), 2)
     time = np.arange(1, frames + 1) / frames

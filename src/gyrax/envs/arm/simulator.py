@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from gyrax._errors import InputError
+from gyrax.data.lerobot.proprioception import ACTION, ENVIRONMENT, STATE
 from gyrax.data.lerobot.schema import Feature
 from gyrax.data.lerobot.writer import write_folder
 from gyrax.envs.arm.kinematics import JOINTS, LOWER, UPPER
@@ -17,32 +18,28 @@ from gyrax.envs.arm.motions import FPS, PUSH, SWEEP, WAVE, next_motion, random_p
 
 ROBOT = "simulated_arm"
 POSE = ("x", "y", "z", "qw", "qx", "qy", "qz")
-
-_POSITIONS = tuple(f"{joint}.pos" for joint in JOINTS)
-MOST_CUBES = 4
+MAX_CUBES = 4
 """As many as find room within reach."""
+
+_STEPS_A_FRAME = 16
+_SETTLING_FRAMES = 15
+_MIN_CUBE_DISTANCE = 0.065
+"""Metres between the centres of two cubes at first: more than the diagonal of one."""
+_ROUNDING = 2.0**20
+"""Values are multiples of 1 / this, just below 1e-6: the low bits become zeros, which compress."""
 
 
 def features(cubes: int = 1) -> dict[str, Feature]:
     """The columns of a data set with that many cubes."""
+    positions = tuple(f"{joint}.pos" for joint in JOINTS)
     environment = [f"{joint}.vel" for joint in JOINTS]
     for body in ("gripper", "cube", *(f"cube{n}" for n in range(2, cubes + 1))):
         environment += [f"{body}_pose.{part}" for part in POSE]
     return {
-        "observation.state": Feature("float32", (6,), _POSITIONS),
-        "observation.environment_state": Feature(
-            "float32", (len(environment),), tuple(environment)
-        ),
-        "action": Feature("float32", (6,), _POSITIONS),
+        STATE: Feature("float32", (6,), positions),
+        ENVIRONMENT: Feature("float32", (len(environment),), tuple(environment)),
+        ACTION: Feature("float32", (6,), positions),
     }
-
-
-_STEPS_A_FRAME = 16
-_SETTLING_FRAMES = 15
-_APART = 0.065
-"""Metres between the centres of two cubes at first: more than the diagonal of one."""
-# Multiples of 2^-20, just below 1e-6: the low bits become zeros, which compress.
-_GRID = 2.0**20
 
 
 def simulate_episodes(
@@ -55,16 +52,16 @@ def simulate_episodes(
     and cubes as x y z and quaternion w x y z, are read at t; `action` (frames, 6) holds the joint
     targets applied from t to t + 1. Raises `InputError` without MuJoCo.
     """
-    if episodes < 1 or seed < 0 or not 1 <= cubes <= MOST_CUBES:
+    if episodes < 1 or seed < 0 or not 1 <= cubes <= MAX_CUBES:
         raise InputError(
             f"episodes is {episodes}, seed is {seed} and cubes is {cubes}, expected episodes of at "
-            f"least 1, a seed of at least 0 and 1 to {MOST_CUBES} cubes; give such numbers"
+            f"least 1, a seed of at least 0 and 1 to {MAX_CUBES} cubes; give such numbers"
         )
     mujoco = _import_mujoco()
     model = mujoco.MjModel.from_xml_string(_scene(cubes))
     for number in range(episodes):
         # One generator an episode: a shorter run gives the first episodes of a longer one.
-        yield _Run(mujoco, model, np.random.default_rng([seed, number]), cubes).episode()
+        yield _Episode(mujoco, model, np.random.default_rng([seed, number]), cubes).episode()
 
 
 def _scene(cubes: int) -> str:
@@ -90,7 +87,7 @@ def write_simulated(
     cubes: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Simulate and write a v3.0 folder; `progress` is told how many episodes are done.
+    """Simulate and write a v3.0 folder; `progress` is called with the number of episodes done.
 
     Raises `InputError` without MuJoCo or where `path` is taken.
     """
@@ -115,7 +112,7 @@ def _import_mujoco() -> Any:
     return mujoco
 
 
-class _Run:
+class _Episode:
     """One episode: the simulated world, and the motions planned on what it looks like."""
 
     def __init__(self, mujoco: Any, model: Any, rng: np.random.Generator, cubes: int):
@@ -142,11 +139,7 @@ class _Run:
             self._advance(target)
         for first in range(9, environment.shape[1], 7):
             environment[:, first : first + 4] = _continuous(environment[:, first : first + 4])
-        columns = {
-            "observation.state": state,
-            "observation.environment_state": environment,
-            "action": np.array(action),
-        }
+        columns = {STATE: state, ENVIRONMENT: environment, ACTION: np.array(action)}
         return {name: _rounded(values) for name, values in columns.items()}, task
 
     def _place(self) -> np.ndarray:
@@ -167,7 +160,7 @@ class _Run:
             radius, angle = self.rng.uniform(0.17, 0.26), self.rng.uniform(-0.7, 0.7)
             pose[:3] = radius * np.cos(angle), radius * np.sin(angle), 0.02
             gaps = [np.linalg.norm(pose[:2] - self._pose(n)[:2]) for n in range(number)]
-            clear = all(gap > _APART for gap in gaps)
+            clear = all(gap > _MIN_CUBE_DISTANCE for gap in gaps)
         turn = self.rng.uniform(-np.pi, np.pi) / 2
         pose[3:] = np.cos(turn), 0.0, 0.0, np.sin(turn)
 
@@ -195,4 +188,4 @@ def _continuous(quaternions: np.ndarray) -> np.ndarray:
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
-    return (np.round(values * _GRID) / _GRID).astype(np.float32)
+    return (np.round(values * _ROUNDING) / _ROUNDING).astype(np.float32)
