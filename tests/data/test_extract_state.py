@@ -133,6 +133,15 @@ def test_a_broken_episode_is_extracted_again(tmp_path: Path):
     assert content(cache) == before
 
 
+def test_killed_before_the_cache_said_what_it_is(tmp_path: Path):
+    folder, cache = write_tiny(tmp_path / "f"), tmp_path / "c"
+    cache.mkdir()
+    partial_name(cache / "meta.json").write_text("{")
+    done(extract(folder, cache))
+    assert load_frames(cache).episodes == 6 and "meta.json" in content(cache)
+    assert not partial_name(cache / "meta.json").exists()
+
+
 def test_max_episodes(tmp_path: Path):
     folder, cache = write_tiny(tmp_path / "f"), tmp_path / "c"
     assert "2 episodes, 48 frames" in done(extract(folder, cache, "--max-episodes", 2))

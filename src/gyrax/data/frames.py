@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from gyrax.data.features.cache import FeatureCache, is_cache, open_cache
 from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
@@ -16,13 +17,13 @@ from gyrax.data.lerobot.proprioception import ACTION, column_names, side_by_side
 class Frames:
     """All frames of a data set, episodes one after the other.
 
-    **Fields:** `features`, float32 `(N, F)`; `actions`, float32 `(N, A)`; `offsets`, `(episodes + 1,)`,
-    where each episode begins and the last one ends; `columns`, the name of each feature; `source`.
+    **Fields:** `features` and `actions`, float32; `offsets`, where each episode begins and the last one
+    ends; `columns`, the name of each feature; `source`, the path.
     """
 
-    features: np.ndarray
-    actions: np.ndarray
-    offsets: np.ndarray
+    features: Float[np.ndarray, "N F"]
+    actions: Float[np.ndarray, "N A"]
+    offsets: Int[np.ndarray, " borders"]
     columns: tuple[str, ...]
     source: str
 
@@ -33,14 +34,14 @@ class Frames:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of features, actions and episode borders: which data set a result belongs to."""
+        """SHA-256 of features, actions and offsets, hexadecimal: which data a result belongs to."""
         digest = hashlib.sha256()
         for array in (self.features, self.actions, self.offsets):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
-    def action_differences(self, history: int) -> list[np.ndarray]:
-        """Actions, and their backward differences of order 1 … history − 1, each `(N, A)`.
+    def action_differences(self, history: int) -> list[Float[np.ndarray, "N A"]]:
+        """Actions, and their backward differences of order 1 … history − 1.
 
         The first action of an episode counts as given ever since, so that differences begin at zero.
         """
@@ -51,7 +52,7 @@ class Frames:
             differences.append(change)
         return differences
 
-    def rows(self, episodes: np.ndarray) -> np.ndarray:
+    def rows(self, episodes: Int[np.ndarray, " E"]) -> Int[np.ndarray, " M"]:
         """Frame numbers of the given episodes, in order."""
         spans = [np.arange(int(self.offsets[e]), int(self.offsets[e + 1])) for e in episodes]
         return np.concatenate(spans)

@@ -1,6 +1,7 @@
 """Range, mean and spread of columns that are never in memory at once."""
 
 import numpy as np
+from jaxtyping import Bool, Float, Num
 
 
 class Moments:
@@ -17,8 +18,8 @@ class Moments:
         self._count = np.zeros(width, np.int64)
         self._squares = np.zeros(width)
 
-    def add(self, values: np.ndarray) -> None:
-        """Take in a block of (frames, width) values."""
+    def add(self, values: Num[np.ndarray, "frames width"]) -> None:
+        """Take in a block of frames."""
         wide = values.astype(np.float64)
         good = np.isfinite(wide)
         count = good.sum(0)
@@ -34,16 +35,16 @@ class Moments:
         self.high = np.maximum(self.high, np.where(good, wide, -np.inf).max(0, initial=-np.inf))
 
     @property
-    def std(self) -> np.ndarray:
+    def std(self) -> Float[np.ndarray, " width"]:
         """Standard deviation of each column (of the population, not of a sample)."""
         return np.sqrt(self._squares / np.maximum(self._count, 1))
 
     @property
-    def known(self) -> np.ndarray:
+    def known(self) -> Bool[np.ndarray, " width"]:
         """Which columns have any finite value."""
         return self._count > 0
 
     @property
-    def constant(self) -> np.ndarray:
+    def constant(self) -> Bool[np.ndarray, " width"]:
         """Which columns have finite values that do not change, to within the rounding of float32."""
         return self.known & (self.std <= 1e-6 * (1.0 + np.abs(self.mean)))

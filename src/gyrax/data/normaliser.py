@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from gyrax._errors import InputError
 from gyrax.data.frames import Frames
@@ -25,15 +26,20 @@ class Normaliser:
     of the motion.
     """
 
-    feature_mean: np.ndarray
-    feature_std: np.ndarray
-    action_mean: np.ndarray
-    action_std: np.ndarray
+    feature_mean: Float[np.ndarray, " F"]
+    feature_std: Float[np.ndarray, " F"]
+    action_mean: Float[np.ndarray, " history_A"]
+    action_std: Float[np.ndarray, " history_A"]
     history: int = 1
 
     @classmethod
-    def fit(cls, frames: Frames, episodes: np.ndarray, *, history: int = 1) -> "Normaliser":
-        """Statistics of these episodes alone. `InputError` for a column that is constant in them."""
+    def fit(
+        cls, frames: Frames, episodes: Int[np.ndarray, " E"], *, history: int = 1
+    ) -> "Normaliser":
+        """Statistics of these episodes alone.
+
+        Raises `InputError` for a column that is constant in them.
+        """
         rows = frames.rows(episodes)
         names = tuple(f"{ACTION}.{i}" for i in range(frames.actions.shape[1]))
         columns = [(frames.features, frames.columns)]
@@ -55,10 +61,12 @@ class Normaliser:
         mean, scale = np.concatenate(means[1:]), np.concatenate(scales[1:])
         return cls(means[0], scales[0], mean, scale, history)
 
-    def __call__(self, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, frames: Frames
+    ) -> tuple[Float[np.ndarray, "N F"], Float[np.ndarray, "N history_A"]]:
         """Standardised features, and actions with their differences.
 
-        `InputError` where their widths are others.
+        Raises `InputError` where their widths are others.
         """
         for what, have, want in (
             ("features", frames.features.shape[1], len(self.feature_mean)),

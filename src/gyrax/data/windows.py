@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from gyrax._errors import InputError
 from gyrax.data.frames import Frames
@@ -12,7 +13,7 @@ HELD_OUT = 0.1
 SPLIT_SEED = 0
 
 
-def split_episodes(count: int, held_out: float = HELD_OUT) -> dict[str, np.ndarray]:
+def split_episodes(count: int, held_out: float = HELD_OUT) -> dict[str, Int[np.ndarray, " _"]]:
     """A share `held_out` of the episodes to choose by, as many to report on, the rest to train on.
 
     The same for every run, and at least one episode each. Raises `InputError` for fewer than three.
@@ -32,14 +33,13 @@ def split_episodes(count: int, held_out: float = HELD_OUT) -> dict[str, np.ndarr
 class Windows:
     """Windows of `context + horizon` consecutive frames that never cross an episode.
 
-    **Fields:** `index`, frame numbers, `(windows, context + horizon)`; `mask`, `(windows, horizon)`,
-    zero where a window goes past the end of its episode (there the last frame is repeated);
-    `episode`, `(windows,)`.
+    **Fields:** `index`, frame numbers; `mask`, zero where a window goes past the end of its episode
+    (there the last frame is repeated); `episode`, of each window.
     """
 
-    index: np.ndarray
-    mask: np.ndarray
-    episode: np.ndarray
+    index: Int[np.ndarray, "windows context_and_horizon"]
+    mask: Float[np.ndarray, "windows horizon"]
+    episode: Int[np.ndarray, " windows"]
     context: int
 
     def __len__(self) -> int:
@@ -47,7 +47,7 @@ class Windows:
 
 
 def make_windows(
-    frames: Frames, episodes: np.ndarray, context: int, horizon: int, *, padded: bool
+    frames: Frames, episodes: Int[np.ndarray, " E"], context: int, horizon: int, *, padded: bool
 ) -> Windows:
     """Every window of the given episodes; with `padded`, also those that run out of data.
 
