@@ -146,11 +146,9 @@ def _described(folder: LeRobotFolder, key: str, moments: Moments | None) -> dict
 
 
 def _layout_warnings(folder: LeRobotFolder) -> list[str]:
-    warnings = []
     state, action = (folder.features.get(key) for key in (STATE, ACTION))
-    for key, feature in ((STATE, state), (ACTION, action)):
-        if feature is None:
-            warnings.append(f"there is no {key}, which training needs")
+    missing = [key for key in (STATE, ACTION) if key not in folder.features]
+    warnings = [f"there is no {key}, which training needs" for key in missing]
     if state is not None and action is not None and state.width != action.width:
         warnings.append(f"{ACTION} has {action.width} values a frame, {STATE} {state.width}")
     if len(folder.episodes) < 3:

@@ -81,10 +81,7 @@ def parse_meta(file: Path, raw: Any) -> CacheMeta:
         **dict.fromkeys(("backbone", "dataset", "fingerprint"), ("a text", _text)),
         **dict.fromkeys(texts, ("a list of texts", lambda x: _all(x, _text))),
         **dict.fromkeys(("mean", "scale"), ("a list of numbers", lambda x: _all(x, _number))),
-        "lengths": (
-            "a list of positive integers",
-            lambda x: _all(x, lambda n: _count(n) and n > 0),
-        ),
+        "lengths": ("a list of positive integers", lambda x: _all(x, _positive)),
         "fps": ("a number above 0", lambda x: _number(x) and x > 0),
         "settings": ("an object", lambda x: isinstance(x, dict)),
         "episodes": ("a number of the episodes", _count),
@@ -92,26 +89,24 @@ def parse_meta(file: Path, raw: Any) -> CacheMeta:
     for name, (what, fits) in expected.items():
         if not fits(raw.get(name)):
             raise InputError(f"{file}: {name} is {show(raw.get(name))}, expected {what}; {REMEDY}.")
-    lists = {name for name, value in raw.items() if isinstance(value, list)}
-    values: dict[str, Any] = {
-        name: tuple(raw[name]) if name in lists else raw[name] for name in expected
-    }
-    meta = CacheMeta(**values)
+    fields: dict[str, Any] = {name: raw[name] for name in expected}
+    for name, value in fields.items():
+        fields[name] = tuple(value) if isinstance(value, list) else value
+    meta = CacheMeta(**fields)
+    width = len(meta.columns)
     if not 0 < meta.episodes <= len(meta.lengths):
         raise InputError(
             f"{file}: episodes is {meta.episodes}, expected 1 to {len(meta.lengths)}; {REMEDY}."
         )
     for name in ("mean", "scale"):
-        if len(getattr(meta, name)) not in (0, len(meta.columns)):
+        count = len(getattr(meta, name))
+        if count not in (0, width):
             raise InputError(
-                f"{file}: {name} has {len(getattr(meta, name))} values, but columns lists "
-                f"{len(meta.columns)}; {REMEDY}."
+                f"{file}: {name} has {count} values, but columns lists {width}; {REMEDY}."
             )
-    if raw.get("feature_width") != len(meta.columns):
-        raise InputError(
-            f"{file}: feature_width is {show(raw.get('feature_width'))}, but columns lists "
-            f"{len(meta.columns)}; {REMEDY}."
-        )
+    if raw.get("feature_width") != width:
+        found = show(raw.get("feature_width"))
+        raise InputError(f"{file}: feature_width is {found}, but columns lists {width}; {REMEDY}.")
     for name in ("columns", "state_columns", "action_columns"):
         if not getattr(meta, name):
             raise InputError(f"{file}: {name} is empty, expected at least one; {REMEDY}.")
@@ -132,3 +127,7 @@ def _number(value: Any) -> bool:
 
 def _count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _positive(value: Any) -> bool:
+    return _count(value) and value > 0

@@ -52,7 +52,8 @@ def load_policy(weights: str, device: str) -> tuple[Any, str]:
         )
     try:
         config = PreTrainedConfig.from_pretrained(folder)
-        config.device = device if device != "auto" else _best(torch)
+        best = "cuda" if torch.cuda.is_available() else "cpu"
+        config.device = best if device == "auto" else device
         config.load_vlm_weights = config.compile_model = False
         config.rtc_config = None
     except Exception as error:  # whatever its parser raises on a broken file
@@ -81,7 +82,7 @@ def _build(policy: Any, config: Any, folder: Path) -> Any:
         remedy = "put the path of a copy of its configuration and tokenizer there"
         config.vlm_model_name = str(_download(config.vlm_model_name, VLM_FILES, what, remedy))
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it tells of every step
+        with contextlib.redirect_stdout(io.StringIO()):  # it reports every step
             return policy(config)
     except Exception as error:  # settings that contradict each other, or a broken copy
         raise InputError(
@@ -90,16 +91,15 @@ def _build(policy: Any, config: Any, folder: Path) -> Any:
         ) from None
 
 
-def _best(torch: Any) -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _folder(weights: str) -> Path:
     """The local folder of the weights: given, or downloaded by the hub's client into its cache."""
-    given = Path(weights)
-    if is_there(given, folder=True):
-        return _complete(given)
-    return _complete(_download(weights, FILES, f"--weights {weights}", REMEDY))
+    folder = Path(weights)
+    if not is_there(folder, folder=True):
+        folder = _download(weights, FILES, f"--weights {weights}", REMEDY)
+    for name in FILES:
+        if not is_there(folder / name, folder=False):
+            raise InputError(f"{folder}: holds no {name}; {REMEDY}.")
+    return folder
 
 
 def _download(name: str, files: Sequence[str], what: str, remedy: str) -> Path:
@@ -126,13 +126,6 @@ def _download(name: str, files: Sequence[str], what: str, remedy: str) -> Path:
             f"{remedy}."
         ) from None
     return Path(folder)
-
-
-def _complete(folder: Path) -> Path:
-    for name in FILES:
-        if not is_there(folder / name, folder=False):
-            raise InputError(f"{folder}: holds no {name}; {REMEDY}.")
-    return folder
 
 
 def _hash(folder: Path) -> str:

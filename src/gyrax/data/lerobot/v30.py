@@ -113,24 +113,20 @@ def _episode(
     first_rows: dict[Path, int],
 ) -> Episode:
     """One row of the table; its frames must follow on the frames of the rows before it."""
+    what = f"of episode {number}"
     count = {
-        name: expect_count(file, f"{name} of episode {number}", row[name], least=0)
+        name: expect_count(file, f"{name} {what}", row[name], least=int(name == "length"))
         for name in COLUMNS
         if name != "tasks"
     }
-    expect_count(file, f"length of episode {number}", row["length"], least=1)
     for name, expected in (
         ("episode_index", number),
         ("dataset_from_index", next_row),
         ("dataset_to_index", next_row + count["length"]),
     ):
-        expect_index(file, f"{name} of episode {number}", count[name], expected)
-    path = fill_template(
-        info,
-        "data_path",
-        chunk_index=count["data/chunk_index"],
-        file_index=count["data/file_index"],
-    )
+        expect_index(file, f"{name} {what}", count[name], expected)
+    chunk, file_number = count["data/chunk_index"], count["data/file_index"]
+    path = fill_template(info, "data_path", chunk_index=chunk, file_index=file_number)
     if path in first_rows and path != next(reversed(first_rows)):
         raise InputError(
             f"{file}: episode {number} is in {path.name}, which other files' episodes follow, "
@@ -139,7 +135,7 @@ def _episode(
     return Episode(
         index=number,
         length=count["length"],
-        tasks=expect_texts(file, f"tasks of episode {number}", row["tasks"]),
+        tasks=expect_texts(file, f"tasks {what}", row["tasks"]),
         _file=path,
         _row=next_row - first_rows.setdefault(path, next_row),
     )
