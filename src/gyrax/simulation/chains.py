@@ -28,11 +28,11 @@ from gyrax.dynamics import (
     PresampledPath,
     kinetic_energy,
     langevin_terms,
+    noise_cells,
     simulate,
     solver_by_name,
 )
 from gyrax.geometry import conformal_factor, exp_map
-from gyrax.model.world_model import noise_cells
 from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import compiled, prepare_device
 from gyrax.runtime.files import written_whole

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import diffrax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gyrax._errors import InputError
-from gyrax.dynamics import solver_by_name
+from gyrax.dynamics import letters, solver_by_name
 from gyrax.fields.potential import drive
 from gyrax.geometry import distance
 
@@ -102,7 +101,7 @@ def check_config(config: SimulationConfig) -> None:
         if not (good and math.isfinite(value)):
             expected = {"any": "a finite", "zero": "zero or a positive", "": "a positive"}[least]
             raise InputError(f"--{name.replace('_', '-')} is {value}; give {expected} number.")
-    if "O" not in _letters(solver_by_name(config.solver)) and config.friction > 0:
+    if "O" not in letters(solver_by_name(config.solver)) and config.friction > 0:
         raise InputError(
             f"--solver {config.solver} has no O, so --friction {config.friction} would be left out; "
             "use a word with O such as baoab, or --friction 0."
@@ -112,11 +111,6 @@ def check_config(config: SimulationConfig) -> None:
             f"--jump-rate {config.jump_rate} with --dt {config.dt} is over 10 jumps a step; lower one."
         )
     _potential_name(config)
-
-
-def _letters(solver: diffrax.AbstractSolver) -> str:
-    """The word of a splitting solver; O of any other, which integrates the whole equation."""
-    return "".join(stage.letter for stage in getattr(solver, "stages", ())) or "O"
 
 
 def _potential_name(config: SimulationConfig) -> str:
