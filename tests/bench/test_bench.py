@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from gyrax.atlas.centers import spread_centers
 from gyrax.bench import yardsticks
 from gyrax.bench.growth import Sizes, predicted_operations
-from gyrax.bench.measure import Timing, count_operations, time_together
+from gyrax.bench.programs import count_operations
+from gyrax.bench.timing import Timing, time_together
 from gyrax.training.build import build_world_model
 from gyrax.training.settings import make_config
 from tiny import TINY
@@ -55,6 +56,13 @@ def test_operations_of_a_matrix_product_are_counted():
     a = jnp.ones((64, 32))
     count = count_operations(lambda: jax.jit(lambda x, y: x @ y), a, a.T)
     assert count.flops == pytest.approx(2 * 64 * 64 * 32, rel=0.01)
+
+
+def test_every_step_of_a_loop_is_counted():
+    a = jnp.ones((64, 64))
+    powers = lambda x: jax.lax.scan(lambda y, _: (y @ x, None), x, length=5)[0]
+    count = count_operations(lambda: jax.jit(powers), a)
+    assert count.flops == pytest.approx(5 * 2 * 64**3, rel=0.01)
 
 
 def test_what_takes_twice_as_long_is_measured_so():

@@ -9,16 +9,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import matplotlib
 import numpy as np
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-from matplotlib.ticker import LogLocator
-
 from gyrax.atlas.centers import spread_centers
-from gyrax.bench.measure import time_together
+from gyrax.bench.growth_figure import draw_growth
+from gyrax.bench.timing import time_together
 from gyrax.runtime.device import compiled
 from gyrax.training.build import build_world_model
 from gyrax.training.settings import TrainConfig
@@ -84,10 +79,7 @@ def bench_growth(rounds: int, out: Path, note: Callable[[str], None]) -> dict[st
             timing = time_together({"rollout": _rollout(sizes)}, rounds)["rollout"]
             rows.append(timing.report() | {"value": value, "terms": predicted_operations(sizes)})
         axes[axis] = {"rows": rows} | _dominant(rows)
-    out.mkdir(parents=True, exist_ok=True)
-    figure = out / "growth.png"
-    draw_growth(axes, figure)
-    return {"axes": axes, "figure": str(figure)}
+    return {"axes": axes, "figure": str(draw_growth(axes, out / "growth.png"))}
 
 
 def _rollout(sizes: Sizes) -> Callable[[], Any]:
@@ -127,29 +119,3 @@ def _dominant(rows: list[dict[str, Any]]) -> dict[str, Any]:
         f"{slope:.2f} ({expected:.2f} by count); {term}, {share:.0%} of the operations"
     )
     return {"term": term, "share": share, "slope": slope, "expected_slope": expected, "text": text}
-
-
-def draw_growth(axes: dict[str, Any], file: Path) -> None:
-    """Time along every axis, and the predicted operations at the speed of the last point."""
-    figure, grid = plt.subplots(2, 3, figsize=(11, 6.2), layout="constrained")
-    for ax, (axis, made) in zip(grid.flat, axes.items(), strict=True):
-        rows = made["rows"]
-        values, ms = [r["value"] for r in rows], np.array([r["ms"] for r in rows])
-        total = np.array([sum(r["terms"].values()) for r in rows])
-        ax.loglog(values, ms, "o-", color="#d1495b", label="measured")
-        ax.loglog(
-            values, total * ms[-1] / total[-1], "--", color="#8d99ae", label="operations, by count"
-        )
-        ax.set_xticks(values, [str(v) for v in values], minor=False)
-        ax.minorticks_off()
-        # A power of ten alone is no scale.
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.set_xlabel(axis)
-        ax.set_title(made["term"], fontsize=9)
-        ax.grid(alpha=0.2)
-    grid[0, 0].set_ylabel("ms a rollout")
-    grid[1, 0].set_ylabel("ms a rollout")
-    grid[0, 0].legend(frameon=False, fontsize=8)
-    figure.savefig(file, dpi=130)
-    plt.close(figure)
