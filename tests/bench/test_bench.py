@@ -1,6 +1,8 @@
 """The bench: its yardsticks compute what ours computes, and its measures measure."""
 
 import logging
+import subprocess
+import sys
 import time
 
 import cli
@@ -13,8 +15,10 @@ from typer.testing import CliRunner
 
 from gyrax.atlas.centers import spread_centers
 from gyrax.bench import yardsticks
-from gyrax.bench.growth import Sizes, predicted_operations
+from gyrax.bench.growth import AXES, Sizes, dominant_term, predicted_operations
+from gyrax.bench.growth_figure import draw_growth
 from gyrax.bench.programs import count_operations
+from gyrax.bench.table import bench_tables
 from gyrax.bench.timing import Timing, time_together
 from gyrax.training.build import build_world_model
 from gyrax.training.settings import make_config
@@ -89,6 +93,27 @@ def test_terms_of_the_cost_grow_as_the_mathematics_says():
     assert slope("dimension", "scores: heads x slots x features", 64, 128) == pytest.approx(2, 0.05)
     assert slope("dimension", "rotation: D³ solve", 64, 128) == pytest.approx(3)
     assert slope("charts", "jump rotations: K² D³", 64, 128) == pytest.approx(2)
+
+
+def test_growth_is_drawn_and_tabulated(tmp_path):
+    rows = [
+        {"ms": 2.0 * v, "value": v, "terms": predicted_operations(Sizes(batch=v))}
+        for v in (64, 128)
+    ]
+    growth = {"rows": rows} | dominant_term(rows)
+    assert growth["slope"] == pytest.approx(1) and "of the operations" in growth["text"]
+    axes = dict.fromkeys(AXES, growth)
+    assert draw_growth(axes, tmp_path / "growth.png").stat().st_size > 20_000
+    machine = {"device": "cpu", "cores": 2, "gflops": 1.0, "gbytes": 1.0}
+    report = {"preset": "document", "settings": {}, "machine": machine, "growth": {"axes": axes}}
+    (table,) = bench_tables(report)
+    assert table.row_count == len(AXES)
+
+
+def test_the_timed_command_is_there():
+    command = [sys.executable, "-m", "gyrax", "train", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "phase1" in done.stdout, done.stderr
 
 
 def test_each_phase_is_compiled_once(tmp_path, tiny_folder, caplog, monkeypatch):

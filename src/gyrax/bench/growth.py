@@ -1,7 +1,6 @@
 """How the cost of a rollout grows with its sizes, and which term of the mathematics that growth is."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from gyrax.atlas.centers import spread_centers
 from gyrax.bench.growth_figure import draw_growth
+from gyrax.bench.setup import Note
 from gyrax.bench.timing import time_together
 from gyrax.runtime.device import compiled
 from gyrax.training.build import build_world_model
@@ -52,23 +52,18 @@ def predicted_operations(s: Sizes) -> dict[str, float]:
     out = max(d + 1, d * (d - 1) // 2)
     frames = s.batch * s.horizon
     forces = 2 * s.substeps * frames
+    scores = forces * HEADS * slots + 4 * k * frames
     return {
-        "scores: heads x slots x features": 2.0
-        * features
-        * (forces * HEADS * slots + 4 * k * frames),
+        "scores: heads x slots x features": 2.0 * features * scores,
         "values: heads x slots x outputs": 2.0 * forces * HEADS * slots * out,
         "rotation: D³ solve": 2 / 3 * d**3 * forces if d > 3 else 12.0 * forces,
         "flows: some 300 operations a coordinate": 300.0 * s.substeps * frames * d,
-        "folding: d_model² x (features + outputs)": 5
-        * 2.0
-        * w
-        * (w + slots)
-        * (features + 2 * out),
+        "folding: d_model² x (features + outputs)": 10.0 * w * (w + slots) * (features + 2 * out),
         "jump rotations: K² D³": 2.0 * k * k * d**3,
     }
 
 
-def bench_growth(rounds: int, out: Path, note: Callable[[str], None]) -> dict[str, Any]:
+def bench_growth(rounds: int, out: Path, note: Note) -> dict[str, Any]:
     """Time rollouts along every axis, draw them, and name the term that dominates each axis' end."""
     axes = {}
     for axis, values in AXES.items():
@@ -78,13 +73,12 @@ def bench_growth(rounds: int, out: Path, note: Callable[[str], None]) -> dict[st
             sizes = Sizes()._replace(**{axis: value})
             timing = time_together({"rollout": _rollout(sizes)}, rounds)["rollout"]
             rows.append(timing.report() | {"value": value, "terms": predicted_operations(sizes)})
-        axes[axis] = {"rows": rows} | _dominant(rows)
+        axes[axis] = {"rows": rows} | dominant_term(rows)
     return {"axes": axes, "figure": str(draw_growth(axes, out / "growth.png"))}
 
 
 def _rollout(sizes: Sizes) -> Callable[[], Any]:
-    config = replace(
-        TrainConfig(),
+    config = TrainConfig(
         latent_dim=sizes.dimension,
         num_charts=sizes.charts,
         wm_d_model=sizes.d_model,
@@ -105,7 +99,7 @@ def _rollout(sizes: Sizes) -> Callable[[], Any]:
     return lambda: program(model, z0, actions, w0, keys)
 
 
-def _dominant(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def dominant_term(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The largest term at the end of an axis, and the slopes there, in logarithms, of time and terms."""
     before, last = rows[-2], rows[-1]
     term = max(last["terms"], key=last["terms"].get)

@@ -17,7 +17,7 @@ from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.model.system import System
 from gyrax.training.build import build_system
 from gyrax.training.loop import Trainer
-from gyrax.training.phases import Phase, make_phases
+from gyrax.training.phases import make_phases
 from gyrax.training.settings import TrainConfig
 from gyrax.training.step import encode_all
 
@@ -40,10 +40,6 @@ class Bench(NamedTuple):
             lambda s: s.world_model, self.system, like(self.system.world_model, kind)
         )
 
-    def phase(self, number: int) -> Phase:
-        """A phase of the configuration."""
-        return make_phases(self.config)[number]
-
     def with_horizon(self, horizon: int) -> "Bench":
         """The same with windows of another horizon."""
         config = replace(self.config, sequence_length=horizon + 1)
@@ -60,7 +56,7 @@ def epoch_arguments(bench: Bench, number: int, kind: str, batches: int | None) -
     """`(make, data, state, trainable)`: `make()` is the jitted epoch of so many batches (all of them
     if None), to be called with `data` and `state`."""
     samples = None if batches is None else batches * bench.config.batch_size
-    phase, system = bench.phase(number), bench.system_of(kind)
+    phase, system = make_phases(bench.config)[number], bench.system_of(kind)
     prepared = bench.trainer.prepare(phase, system, samples)
     make = lambda: bench.trainer.prepare(phase, system, samples).epoch
     return make, prepared.data, prepared.state, prepared.trainable

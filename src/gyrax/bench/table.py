@@ -8,7 +8,7 @@ from gyrax.runtime.console import make_table
 
 
 def bench_tables(report: dict[str, Any]) -> list[Table]:
-    """The report for a person."""
+    """Times beside the yardsticks', programs, and single facts; those of them that were measured."""
     machine = report["machine"]
     changed = "".join(f", {k} {v}" for k, v in report["settings"].items())
     head = (
@@ -20,7 +20,7 @@ def bench_tables(report: dict[str, Any]) -> list[Table]:
     speed = make_table(
         ("", "ms", "quartiles", "x naive", "/ scan", "/ diffeqsolve", "/ ALIGN"), title=head
     )
-    made = make_table(
+    programs = make_table(
         ("", "compile s", "from cache s", "MiB", "GFLOP", "% of peak"), title="Programs"
     )
     for name, entry in rows.items():
@@ -30,14 +30,14 @@ def bench_tables(report: dict[str, Any]) -> list[Table]:
             f"{entry['ms_low']:.2f}-{entry['ms_high']:.2f}",
             *(_cell(entry, f"ratio_to_{k}") for k in ("naive", "scan", "diffeqsolve", "align")),
         )
-        made.add_row(
+        programs.add_row(
             name,
             *(f"{entry['compile_s'][k]:.1f}" for k in ("cold", "warm")),
             f"{entry['peak_mib']:.0f}",
             _cell(entry, "gflop"),
             _cell(entry, "share_of_peak_flops", ".1%"),
         )
-    shown = [speed, made] if rows else []
+    shown = [speed, programs] if rows else []
     facts = make_table(("", "measured"), title="Also measured" if rows else head, left=2)
     for name, value in _facts(report):
         facts.add_row(name, value)

@@ -50,21 +50,23 @@ def _stepper(epoch: Callable[[Any], tuple], latest: list) -> Callable[[], Any]:
 
 def _epoch_overhead(bench: Bench, steps: Callable[[Any], tuple], rounds: int) -> float:
     """What a whole epoch of phase 2 takes beyond its steps, as a share of them: dispatch, the order of
-    the batches, the exact spectral norms, and reading the losses. `steps` runs `BATCHES` of them from a
-    state, as often as make an epoch. Both are timed in turn on one state, which decides how a momentum
-    is rotated: fields grow strong as they train."""
+    the batches, the exact spectral norms, and reading the losses.
+
+    `steps` runs `BATCHES` of them from a state, as often as make an epoch. Both are timed in turn on one
+    state, which decides how a momentum is rotated: fields grow strong as they train.
+    """
     make, data, state, trainable = epoch_arguments(bench, 2, "ours", None)
     epoch = compiled(make(), data, state, phase=2)
     batches, _ = batches_of(len(data.index), bench.config.batch_size)
-    often = max(1, batches // BATCHES)
+    repeats = max(1, batches // BATCHES)
     latest = [state]
 
-    def whole() -> Any:
+    def whole_epoch() -> Any:
         state, metrics = epoch(data, latest[0])
         latest[0] = exact_norms(state, trainable)
         return {name: float(value) for name, value in metrics.items()}
 
-    few = _stepper(steps, latest)
-    several = lambda: [few() for _ in range(often)]
-    times = time_together({"epoch": whole, "steps": several}, rounds)
-    return times["epoch"].ratio_to(times["steps"]) * often * BATCHES / batches - 1.0
+    run_steps = _stepper(steps, latest)
+    only_steps = lambda: [run_steps() for _ in range(repeats)]
+    times = time_together({"epoch": whole_epoch, "steps": only_steps}, rounds)
+    return times["epoch"].ratio_to(times["steps"]) * repeats * BATCHES / batches - 1.0
