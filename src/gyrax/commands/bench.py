@@ -13,6 +13,8 @@ from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import prepare_device
 from gyrax.training.settings import check_choice, flag_of, make_config
 
+KINDS = ("train", "rollout", "simulate", "data", "growth", "all")
+
 
 @with_settings
 def bench(
@@ -60,9 +62,6 @@ def bench(
     for table in bench_tables(report):
         console.print(table)
     console.print(RATIOS, highlight=False)
-
-
-KINDS = ("train", "rollout", "simulate", "data", "growth", "all")
 
 
 def _check(what: str, rounds: int, out: Path | None, settings: dict[str, Any]) -> None:

@@ -17,6 +17,8 @@ from gyrax.simulation.setup import SimulationConfig, check_config, describe, res
 from gyrax.simulation.table import notes, simulation_table
 from gyrax.training.settings import check_choice
 
+STATES = "simulation.npz"
+
 
 @with_options(SimulationConfig)
 def simulate(
@@ -58,9 +60,6 @@ def simulate(
     lines = [*notes(ensemble, law), f"figure: {figure}", f"states: {states}"]
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False)
-
-
-STATES = "simulation.npz"
 
 
 def _check_folder(out: Path, overwrite: bool) -> None:
