@@ -10,7 +10,7 @@ SOURCE = Path(gyrax.__file__).parent
 ROOMS = (
     ("_types", "_errors"), ("geometry", "runtime"), ("dynamics", "nn"), ("fields",), ("atlas",),
     ("model",), ("losses", "interop"), ("data",), ("envs",), ("training",), ("evaluation",),
-    ("report",), ("ablation", "simulation"), ("bench",), ("commands",),
+    ("report",), ("ablation", "simulation"), ("bench",), ("commands",), ("__main__",),
 )  # fmt: skip
 UNLEARNED = {"_types", "_errors", "runtime", "data", "envs"}
 """What data and environments may import: nothing that is trained, nor its geometry."""

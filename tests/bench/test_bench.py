@@ -1,6 +1,8 @@
 """The bench: its yardsticks compute what ours computes, and its measures measure."""
 
 import logging
+import subprocess
+import sys
 import time
 
 import cli
@@ -13,8 +15,11 @@ from typer.testing import CliRunner
 
 from gyrax.atlas.centers import spread_centers
 from gyrax.bench import yardsticks
-from gyrax.bench.growth import Sizes, predicted_operations
-from gyrax.bench.measure import Timing, count_operations, time_together
+from gyrax.bench.growth import AXES, Sizes, dominant_term, predicted_operations
+from gyrax.bench.growth_figure import draw_growth
+from gyrax.bench.programs import count_operations
+from gyrax.bench.table import bench_tables
+from gyrax.bench.timing import Timing, time_together
 from gyrax.training.build import build_world_model
 from gyrax.training.settings import make_config
 from tiny import TINY
@@ -57,6 +62,13 @@ def test_operations_of_a_matrix_product_are_counted():
     assert count.flops == pytest.approx(2 * 64 * 64 * 32, rel=0.01)
 
 
+def test_every_step_of_a_loop_is_counted():
+    a = jnp.ones((64, 64))
+    powers = lambda x: jax.lax.scan(lambda y, _: (y @ x, None), x, length=5)[0]
+    count = count_operations(lambda: jax.jit(powers), a)
+    assert count.flops == pytest.approx(5 * 2 * 64**3, rel=0.01)
+
+
 def test_what_takes_twice_as_long_is_measured_so():
     times = time_together({n: lambda s=s: time.sleep(s) for n, s in (("a", 0.01), ("b", 0.02))}, 5)
     assert times["b"].ms / times["a"].ms == pytest.approx(2, rel=0.2)
@@ -81,6 +93,27 @@ def test_terms_of_the_cost_grow_as_the_mathematics_says():
     assert slope("dimension", "scores: heads x slots x features", 64, 128) == pytest.approx(2, 0.05)
     assert slope("dimension", "rotation: D³ solve", 64, 128) == pytest.approx(3)
     assert slope("charts", "jump rotations: K² D³", 64, 128) == pytest.approx(2)
+
+
+def test_growth_is_drawn_and_tabulated(tmp_path):
+    rows = [
+        {"ms": 2.0 * v, "value": v, "terms": predicted_operations(Sizes(batch=v))}
+        for v in (64, 128)
+    ]
+    growth = {"rows": rows} | dominant_term(rows)
+    assert growth["slope"] == pytest.approx(1) and "of the operations" in growth["text"]
+    axes = dict.fromkeys(AXES, growth)
+    assert draw_growth(axes, tmp_path / "growth.png").stat().st_size > 20_000
+    machine = {"device": "cpu", "cores": 2, "gflops": 1.0, "gbytes": 1.0}
+    report = {"preset": "document", "settings": {}, "machine": machine, "growth": {"axes": axes}}
+    (table,) = bench_tables(report)
+    assert table.row_count == len(AXES)
+
+
+def test_the_timed_command_is_there():
+    command = [sys.executable, "-m", "gyrax", "train", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "phase1" in done.stdout, done.stderr
 
 
 def test_each_phase_is_compiled_once(tmp_path, tiny_folder, caplog, monkeypatch):

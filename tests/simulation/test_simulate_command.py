@@ -1,5 +1,6 @@
 """`python cli.py simulate`: the law it samples, what it leaves behind, and every mistake's one line."""
 
+import inspect
 import json
 import shutil
 from dataclasses import replace
@@ -11,10 +12,14 @@ import pytest
 from scipy import integrate
 
 from commands.test_train import call, refused
+from gyrax.commands.simulate import simulate
 from gyrax.data.normaliser import Normaliser
-from gyrax.simulation import figure as shown
-from gyrax.simulation.chains import make_plan, run_chains
-from gyrax.simulation.setup import POTENTIALS, SimulationConfig, resolve
+from gyrax.simulation import plan as plans
+from gyrax.simulation.chains import run_chains
+from gyrax.simulation.law import exact_law
+from gyrax.simulation.plan import make_plan
+from gyrax.simulation.potentials import POTENTIALS
+from gyrax.simulation.setup import SimulationConfig, resolve
 from gyrax.training import checkpoint as ckpt
 from gyrax.training.build import build_system
 from gyrax.training.settings import TrainConfig
@@ -134,7 +139,7 @@ def test_jumps_are_counted_and_keep_the_law(tmp_path):
     z = arrays["positions"]
     turned = np.einsum("nsd,nsd->ns", z[:, 1:], z[:, :-1])[jumped] < 0
     assert turned.mean() > 0.9
-    law = shown.exact_law(SimulationConfig(potential="double-well", dim=3, curvature=0.5))
+    law = exact_law(SimulationConfig(potential="double-well", dim=3, curvature=0.5))
     assert not isinstance(law, str)
     mean, error = settled(squares(arrays, 0.5))
     assert error < 0.05 and abs(mean - law.second_moment) < 5 * error
@@ -142,7 +147,7 @@ def test_jumps_are_counted_and_keep_the_law(tmp_path):
 
 @pytest.mark.parametrize(("dim", "c"), [(2, 1.0), (5, 0.5)])
 def test_the_exact_law_is_the_radial_integral(dim, c):
-    law = shown.exact_law(SimulationConfig(dim=dim, curvature=c))
+    law = exact_law(SimulationConfig(dim=dim, curvature=c))
     assert not isinstance(law, str)
     weight = lambda r: np.exp(-r * r / 0.6) * np.sinh(c**0.5 * r) ** (dim - 1)
     moment = lambda f: integrate.quad(lambda r: f(r) * weight(r), 0, 14, limit=200)[0]
@@ -157,7 +162,7 @@ def test_the_exact_law_is_the_radial_integral(dim, c):
 
 
 def test_the_law_of_the_double_well_by_a_grid_in_the_disk():
-    law = shown.exact_law(SimulationConfig(potential="double-well"))
+    law = exact_law(SimulationConfig(potential="double-well"))
     assert not isinstance(law, str)
     x = np.linspace(-0.995, 0.995, 1200)
     z = np.stack(np.meshgrid(x, x), -1)
@@ -181,23 +186,21 @@ def test_double_well_is_the_documented_quartic():
 def test_where_there_is_no_law(tmp_path):
     printed = simulated(tmp_path, "--potential", "drive", "--steps", 600, "--chains", 3)[2]
     assert "no finite integral" in printed and "3 of 3 chains ended at the edge" in printed
-    far = shown.exact_law(SimulationConfig(dim=30, temperature=1.0))
+    far = exact_law(SimulationConfig(dim=30, temperature=1.0))
     assert isinstance(far, str) and "past d = 14.6" in far
 
 
 def test_memory_is_bounded(monkeypatch):
     """Many steps or many chains: the states kept stay below the bound and the run is whole."""
-    from gyrax.simulation import chains as simulation
-
     for steps, chains in ((10**6, 64), (10**6, 20_000), (7, 20_000), (1, 1), (999_983, 1)):
         config = SimulationConfig(steps=steps, chains=chains, jumps=chains == 64)
         plan = make_plan(config)
         rows = steps // plan.stride + 1
         assert rows >= 2 and rows * chains * 28 <= 45e6
         assert plan.chunk % plan.saves == 0 and (plan.keep == 1 or plan.saves == 1)
-        assert plan.chunk * chains * 2 * 4 <= simulation.NOISE_BYTES or plan.chunk == 1
-    monkeypatch.setattr(simulation, "SAVED_BYTES", 8 * 28 * 3)
-    monkeypatch.setattr(simulation, "NOISE_BYTES", 8 * 3 * 4)
+        assert plan.chunk * chains * 2 * 4 <= plans.NOISE_BYTES or plan.chunk == 1
+    monkeypatch.setattr(plans, "SAVED_BYTES", 8 * 28 * 3)
+    monkeypatch.setattr(plans, "NOISE_BYTES", 8 * 3 * 4)
     config, phi = resolve(SimulationConfig(steps=47, chains=3))
     plan = make_plan(config)
     assert plan.keep > 1
@@ -317,10 +320,6 @@ def test_a_solver_of_diffrax(tmp_path):
 
 
 def test_defaults_are_the_configurations():
-    import inspect
-
-    import cli
-
-    options = inspect.signature(cli.simulate).parameters
+    options = inspect.signature(simulate).parameters
     for name, value in vars(SimulationConfig()).items():
         assert options[name].default == value, name

@@ -1,7 +1,6 @@
 """How the cost of a rollout grows with its sizes, and which term of the mathematics that growth is."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,16 +8,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import matplotlib
 import numpy as np
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-from matplotlib.ticker import LogLocator
-
 from gyrax.atlas.centers import spread_centers
-from gyrax.bench.measure import time_together
+from gyrax.bench.growth_figure import draw_growth
+from gyrax.bench.setup import Note
+from gyrax.bench.timing import time_together
 from gyrax.runtime.device import compiled
 from gyrax.training.build import build_world_model
 from gyrax.training.settings import TrainConfig
@@ -57,23 +52,18 @@ def predicted_operations(s: Sizes) -> dict[str, float]:
     out = max(d + 1, d * (d - 1) // 2)
     frames = s.batch * s.horizon
     forces = 2 * s.substeps * frames
+    scores = forces * HEADS * slots + 4 * k * frames
     return {
-        "scores: heads x slots x features": 2.0
-        * features
-        * (forces * HEADS * slots + 4 * k * frames),
+        "scores: heads x slots x features": 2.0 * features * scores,
         "values: heads x slots x outputs": 2.0 * forces * HEADS * slots * out,
         "rotation: D³ solve": 2 / 3 * d**3 * forces if d > 3 else 12.0 * forces,
         "flows: some 300 operations a coordinate": 300.0 * s.substeps * frames * d,
-        "folding: d_model² x (features + outputs)": 5
-        * 2.0
-        * w
-        * (w + slots)
-        * (features + 2 * out),
+        "folding: d_model² x (features + outputs)": 10.0 * w * (w + slots) * (features + 2 * out),
         "jump rotations: K² D³": 2.0 * k * k * d**3,
     }
 
 
-def bench_growth(rounds: int, out: Path, note: Callable[[str], None]) -> dict[str, Any]:
+def bench_growth(rounds: int, out: Path, note: Note) -> dict[str, Any]:
     """Time rollouts along every axis, draw them, and name the term that dominates each axis' end."""
     axes = {}
     for axis, values in AXES.items():
@@ -83,16 +73,12 @@ def bench_growth(rounds: int, out: Path, note: Callable[[str], None]) -> dict[st
             sizes = Sizes()._replace(**{axis: value})
             timing = time_together({"rollout": _rollout(sizes)}, rounds)["rollout"]
             rows.append(timing.report() | {"value": value, "terms": predicted_operations(sizes)})
-        axes[axis] = {"rows": rows} | _dominant(rows)
-    out.mkdir(parents=True, exist_ok=True)
-    figure = out / "growth.png"
-    draw_growth(axes, figure)
-    return {"axes": axes, "figure": str(figure)}
+        axes[axis] = {"rows": rows} | dominant_term(rows)
+    return {"axes": axes, "figure": str(draw_growth(axes, out / "growth.png"))}
 
 
 def _rollout(sizes: Sizes) -> Callable[[], Any]:
-    config = replace(
-        TrainConfig(),
+    config = TrainConfig(
         latent_dim=sizes.dimension,
         num_charts=sizes.charts,
         wm_d_model=sizes.d_model,
@@ -113,7 +99,7 @@ def _rollout(sizes: Sizes) -> Callable[[], Any]:
     return lambda: program(model, z0, actions, w0, keys)
 
 
-def _dominant(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def dominant_term(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The largest term at the end of an axis, and the slopes there, in logarithms, of time and terms."""
     before, last = rows[-2], rows[-1]
     term = max(last["terms"], key=last["terms"].get)
@@ -127,29 +113,3 @@ def _dominant(rows: list[dict[str, Any]]) -> dict[str, Any]:
         f"{slope:.2f} ({expected:.2f} by count); {term}, {share:.0%} of the operations"
     )
     return {"term": term, "share": share, "slope": slope, "expected_slope": expected, "text": text}
-
-
-def draw_growth(axes: dict[str, Any], file: Path) -> None:
-    """Time along every axis, and the predicted operations at the speed of the last point."""
-    figure, grid = plt.subplots(2, 3, figsize=(11, 6.2), layout="constrained")
-    for ax, (axis, made) in zip(grid.flat, axes.items(), strict=True):
-        rows = made["rows"]
-        values, ms = [r["value"] for r in rows], np.array([r["ms"] for r in rows])
-        total = np.array([sum(r["terms"].values()) for r in rows])
-        ax.loglog(values, ms, "o-", color="#d1495b", label="measured")
-        ax.loglog(
-            values, total * ms[-1] / total[-1], "--", color="#8d99ae", label="operations, by count"
-        )
-        ax.set_xticks(values, [str(v) for v in values], minor=False)
-        ax.minorticks_off()
-        # A power of ten alone is no scale.
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.set_xlabel(axis)
-        ax.set_title(made["term"], fontsize=9)
-        ax.grid(alpha=0.2)
-    grid[0, 0].set_ylabel("ms a rollout")
-    grid[1, 0].set_ylabel("ms a rollout")
-    grid[0, 0].legend(frameon=False, fontsize=8)
-    figure.savefig(file, dpi=130)
-    plt.close(figure)

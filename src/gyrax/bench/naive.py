@@ -2,15 +2,34 @@
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
-from gyrax.dynamics import Forces, apply_jump
+from gyrax.dynamics import Forces, PhaseState, apply_jump
+from gyrax.fields import (
+    CovariantChartTarget,
+    CovariantControl,
+    CovariantCurl,
+    CovariantJumpRate,
+    CovariantPotential,
+)
 from gyrax.fields.antisymmetric import antisymmetric
 from gyrax.geometry import conformal_factor, distance, project, temperature
-from gyrax.model.folded import Readout
+from gyrax.model.folded import Fields, Readout, Vector
 from gyrax.model.world_model import WorldModel
+from gyrax.nn import CovariantAttention
+
+Action = Float[Array, " A"]
+Weights = Float[Array, " K"]
 
 
-def attend(attention, z, x_query, tokens, places, c):
+def attend(
+    attention: CovariantAttention,
+    z: Vector,
+    x_query: Float[Array, " d"],
+    tokens: Float[Array, "N d"],
+    places: Float[Array, "N D"],
+    c: float,
+) -> tuple[Float[Array, " d"], Float[Array, " N"]]:
     """Output and attention weights of one query over explicit tokens, K and V projected per token."""
     query = attention.query
     x = query.scale * z
@@ -23,7 +42,12 @@ def attend(attention, z, x_query, tokens, places, c):
     return attention.output @ (weights @ values), weights
 
 
-def field_output(field, z, action, w):
+def field_output(
+    field: CovariantControl | CovariantCurl | CovariantJumpRate,
+    z: Vector,
+    action: Action,
+    w: Weights,
+) -> Float[Array, " out"]:
     """The raw head output of a field that attends to action and/or chart tokens."""
     tokens, places = [], []
     for tokenizer, args in ((getattr(field, "actions", None), (action, z)),
@@ -43,7 +67,7 @@ def field_output(field, z, action, w):
     return field.head(out)
 
 
-def potential_outputs(field, z, w):
+def potential_outputs(field: CovariantPotential, z: Vector, w: Weights) -> Float[Array, "2 out"]:
     """Critic and risk heads of the potential: two rows of (force, scalar)."""
     tokens, places = field.charts(w)
     rows = []
@@ -54,7 +78,7 @@ def potential_outputs(field, z, w):
     return jnp.stack(rows)
 
 
-def chart_logits(field, z, action):
+def chart_logits(field: CovariantChartTarget, z: Vector, action: Action) -> Weights:
     """The chart target, its quadratic term over all D² products."""
     proximity = distance(z[None], project(field.center, field.c), field.c)
     tokens, _ = field.actions(action, z)
@@ -68,10 +92,10 @@ def chart_logits(field, z, action):
 class NaiveFields:
     """What a rollout asks of its fields, each computed from tokens at every sample and step."""
 
-    def __init__(self, model):
+    def __init__(self, model: WorldModel):
         self.model = model
 
-    def forces(self, z, action, w, held=None):
+    def forces(self, z: Vector, action: Action, w: Weights, held: Vector | None = None) -> Forces:
         """Kick and field at one state."""
         model = self.model
         if model.potential.force == "gradient":
@@ -84,16 +108,16 @@ class NaiveFields:
             field = antisymmetric(field_output(model.curl, z, action, w), len(z))
         return Forces(force - control if held is None else force - control - held, field)
 
-    def readout(self, z, action, w):
+    def readout(self, z: Vector, action: Action, w: Weights) -> Readout:
         """Chart logits and jump rate at one state."""
         rate = self.model.jump_rate.read(field_output(self.model.jump_rate, z, action, w))
         return Readout(chart_logits(self.model.chart_target, z, action), rate)
 
-    def phi(self, z, w):
+    def phi(self, z: Vector, w: Weights) -> Float[Array, ""]:
         """Effective potential at one state."""
         return self.model.potential.read(z, potential_outputs(self.model.potential, z, w))[1]
 
-    def jump(self, y, source, target):
+    def jump(self, y: PhaseState, source: Int[Array, ""], target: Int[Array, ""]) -> PhaseState:
         """The state carried to another chart, by the operator's differential."""
         operator, c = self.model.jump_operator, self.model.c
         return apply_jump(lambda z: operator(z, source, target), y, c)
@@ -102,6 +126,6 @@ class NaiveFields:
 class NaiveWorldModel(WorldModel):
     """A world model whose rollout projects every token of every sample."""
 
-    def fold(self):
-        """Nothing is made beforehand."""
+    def fold(self) -> Fields:
+        """No product of parameters is made beforehand."""
         return NaiveFields(self)

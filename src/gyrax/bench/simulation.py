@@ -1,21 +1,21 @@
-"""The simulation of `python cli.py simulate`, by ours and by the yardsticks, as programs to time."""
+"""The simulation of chains, timed beside the yardsticks'."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 import jax.random as jr
 
-from gyrax.bench import yardsticks
-from gyrax.bench.measure import compile_program, time_together
+from gyrax.bench.programs import compile_program
+from gyrax.bench.setup import Note
+from gyrax.bench.simulation_yardsticks import simulate_by_align, simulate_by_scan
+from gyrax.bench.timing import time_together
 from gyrax.dynamics import PhaseState
-from gyrax.simulation.chains import make_advance, make_plan, start_chains
+from gyrax.simulation.chains import make_advance, start_chains
+from gyrax.simulation.plan import make_plan
 from gyrax.simulation.setup import SimulationConfig, resolve
 
-Report = dict[str, Any]
 
-
-def bench_simulation(rounds: int, note: Callable[[str], None]) -> Report:
+def bench_simulation(rounds: int, note: Note) -> dict[str, Any]:
     """Steps of all chains a second: ours, a plain scan with a key a step, and ALIGN in flat space."""
     config, phi = resolve(SimulationConfig(dim=5, chains=256, steps=20_000))
     plan = make_plan(config)
@@ -24,9 +24,9 @@ def bench_simulation(rounds: int, note: Callable[[str], None]) -> Report:
     keys, counts = jr.split(noise, config.chains), jnp.zeros((config.chains,), int)
     note("compiling simulate")
     ours = compile_program(lambda: make_advance(config, phi, plan), y, counts, noise)
-    by_scan = yardsticks.simulate_by_scan(config, phi, plan.chunk, plan.saves)
+    by_scan = simulate_by_scan(config, phi, plan.chunk, plan.saves)
     flat = PhaseState(jnp.zeros_like(y.z), jnp.zeros_like(y.p))
-    by_align = yardsticks.simulate_by_align(config, plan.chunk)
+    by_align = simulate_by_align(config, plan.chunk)
     note("timing simulate")
     times = time_together(
         {

@@ -1,4 +1,4 @@
-"""The same rollouts and simulations by other means, for `python cli.py bench`."""
+"""The same rollouts by other means, to be timed beside ours."""
 
 from dataclasses import fields
 
@@ -6,27 +6,33 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jaxtyping import Array, Float
 
+from gyrax._types import PRNGKey
 from gyrax.bench.naive import NaiveWorldModel
-from gyrax.dynamics import (
-    PhaseState,
-    PresampledPath,
-    jump_probability,
-    kinetic_energy,
-)
+from gyrax.dynamics import GeodesicSplitting, PhaseState, PresampledPath, jump_probability
 from gyrax.dynamics.flows import kick_flow, thermostat_flow
 from gyrax.geometry import geodesic_flow
+from gyrax.model.folded import Fields
 from gyrax.model.world_model import Trajectory, WorldModel
 
 
 class ScannedWorldModel(WorldModel):
     """A rollout, one step a frame with one O, as one writes it by hand: no solver, terms or path."""
 
-    def rollout(self, z0, actions, w0, *, key=None, z_previous=None):
+    def rollout(
+        self,
+        z0: Float[Array, " D"],
+        actions: Float[Array, "H A"],
+        w0: Float[Array, " K"],
+        *,
+        key: PRNGKey | None = None,
+        z_previous: Float[Array, " D"] | None = None,
+    ) -> Trajectory:
         """One window, as `WorldModel.rollout`."""
-        assert self.substeps == 1
-        word: str = self.solver.word  # pyright: ignore[reportAttributeAccessIssue]
-        part = {letter: self.dt / word.count(letter) for letter in word}
+        assert self.substeps == 1 and isinstance(self.solver, GeodesicSplitting)
+        word = self.solver.word
+        duration = {letter: self.dt / word.count(letter) for letter in word}
         fields, h, c = self.fold(), self.dt, self.c
         noise = uniform = None
         if key is not None and self.temperature != 0:
@@ -35,17 +41,17 @@ class ScannedWorldModel(WorldModel):
             uniform = jr.uniform(jump_key, (len(actions),), z0.dtype)
         temperature = 0.0 if noise is None else self.temperature
 
-        def frame(carry, xs):
+        def frame(carry: tuple, xs: tuple) -> tuple:
             z, p, w, memory = carry
             action, increment, draw = xs
             increment = jnp.zeros_like(p) if increment is None else increment
-            held, memory = self.held_force(PhaseState(z, p), action, memory)
+            held_force, memory = self.held_force(PhaseState(z, p), action, memory)
             for letter in word:
                 if letter == "A":
-                    z, p = geodesic_flow(z, p, part["A"], c)
+                    z, p = geodesic_flow(z, p, duration["A"], c)
                 elif letter == "B":
-                    forces = fields.forces(z, action, w, held)
-                    p = kick_flow(z, p, forces, part["B"], beta=self.beta, c=c)
+                    forces = fields.forces(z, action, w, held_force)
+                    p = kick_flow(z, p, forces, duration["B"], beta=self.beta, c=c)
                 else:
                     p = thermostat_flow(
                         z, p, increment, h, friction=self.friction, temperature=temperature, c=c
@@ -67,7 +73,7 @@ class ScannedWorldModel(WorldModel):
 class SolvedWorldModel(WorldModel):
     """A rollout that calls `diffrax.diffeqsolve` for every frame."""
 
-    def _flow(self, folded, y, args, noise):
+    def _flow(self, folded: Fields, y: PhaseState, args: tuple, noise: Array | None) -> PhaseState:
         path = None
         if noise is not None:
             path = PresampledPath.from_increments(0.0, self.frame_time, noise, checked=False)
@@ -85,66 +91,13 @@ class SolvedWorldModel(WorldModel):
         return jax.tree.map(lambda y: y[-1], solution.ys)
 
 
-WORLD_MODELS = {
+WORLD_MODELS: dict[str, type[WorldModel]] = {
     "naive": NaiveWorldModel,
     "scan": ScannedWorldModel,
     "diffeqsolve": SolvedWorldModel,
 }
 
 
-def like(model, kind):
+def like(model: WorldModel, kind: str) -> WorldModel:
     """The same world model, rolled out by the yardstick `kind`."""
     return WORLD_MODELS[kind](**{f.name: getattr(model, f.name) for f in fields(model)})
-
-
-def simulate_by_scan(config, phi, steps, saves):
-    """`advance(states, keys) -> (states, saved rows)`: BAOAB by a plain scan with a key a step."""
-    c, h, gamma = config.curvature, config.dt, config.friction
-    slope = jax.grad(phi)
-
-    def one(y, key):
-        def step(carry, i):
-            z, p, force = carry
-            p = p - 0.5 * h * force
-            z, p = geodesic_flow(z, p, 0.5 * h, c)
-            increment = h**0.5 * jr.normal(jr.fold_in(key, i), z.shape, z.dtype)
-            p = thermostat_flow(
-                z, p, increment, h, friction=gamma, temperature=config.temperature, c=c
-            )
-            z, p = geodesic_flow(z, p, 0.5 * h, c)
-            force = slope(z)
-            return (z, p - 0.5 * h * force, force), None
-
-        def save(carry, first):
-            carry, _ = jax.lax.scan(step, carry, first + jnp.arange(steps // saves))
-            return carry, carry[:2]
-
-        carry = (y.z, y.p, slope(y.z))
-        carry, (z, p) = jax.lax.scan(save, carry, jnp.arange(0, steps, steps // saves))
-        potential = jax.vmap(phi)(z)
-        rows = (z, p, potential, potential + kinetic_energy(z, p, c))
-        return PhaseState(carry[0], carry[1]), rows
-
-    return jax.jit(jax.vmap(one))
-
-
-def simulate_by_align(config, steps):
-    """`advance(states, keys) -> states`: diffrax's ALIGN for E = ‖x‖²/2 in flat space."""
-
-    def one(y, key):
-        span = steps * config.dt
-        shape = jax.ShapeDtypeStruct(y.z.shape, y.z.dtype)
-        path = diffrax.UnsafeBrownianPath(shape, key, levy_area=diffrax.SpaceTimeTimeLevyArea)
-        terms = diffrax.MultiTerm(
-            diffrax.UnderdampedLangevinDriftTerm(
-                config.friction, config.temperature, lambda x, _: x
-            ),
-            diffrax.UnderdampedLangevinDiffusionTerm(config.friction, config.temperature, path),
-        )
-        solver, adjoint = diffrax.ALIGN(0.1), diffrax.DirectAdjoint()
-        made = diffrax.diffeqsolve(
-            terms, solver, 0.0, span, config.dt, (y.z, y.p), max_steps=steps + 1, adjoint=adjoint
-        )
-        return jax.tree.map(lambda x: x[-1], made.ys)
-
-    return jax.jit(jax.vmap(one))

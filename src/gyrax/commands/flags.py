@@ -1,13 +1,62 @@
 """Command-line flags made from the settings, so that each flag and default is written once."""
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from gyrax.training.settings import CHOICES, TrainConfig, flag_of, loss_terms, weight_flag
+
+Data = Annotated[
+    Path | None,
+    typer.Option(help="LeRobot folder or feature cache; the simulated default set if left out."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+def options_of(settings: type) -> list[inspect.Parameter]:
+    """One option a field of a dataclass: its type and default, and the help text of its metadata."""
+    types = get_type_hints(settings)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=Annotated[types[field.name], typer.Option(help=field.metadata["help"])],
+        )
+        for field in dataclasses.fields(settings)
+    ]
+
+
+def with_options(settings: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a Typer command, in place of its parameter of the type `settings`, an option for every field
+    of that dataclass."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        options = options_of(settings)
+        parameters: list[inspect.Parameter] = []
+        name = ""
+        for parameter in inspect.signature(command).parameters.values():
+            if parameter.annotation is settings:
+                name = parameter.name
+                parameters += options
+            else:
+                parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+        @functools.wraps(command)
+        def wrapped(**values: Any) -> Any:
+            chosen = {option.name: values.pop(option.name) for option in options}
+            return command(**values, **{name: settings(**chosen)})
+
+        wrapped.__signature__ = inspect.Signature(parameters)  # pyright: ignore
+        wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+        return wrapped
+
+    return decorate
 
 
 def _options() -> dict[str, tuple[Any, Any]]:

@@ -13,6 +13,8 @@ from gyrax.dynamics.solution import Simulation as Simulation
 from gyrax.dynamics.solvers import DocumentBAOAB as DocumentBAOAB
 from gyrax.dynamics.solvers import GeodesicSplitting as GeodesicSplitting
 from gyrax.dynamics.solvers import Projected as Projected
+from gyrax.dynamics.solvers import letters as letters
+from gyrax.dynamics.solvers import noise_cells as noise_cells
 from gyrax.dynamics.solvers import solver_by_name as solver_by_name
 from gyrax.dynamics.solvers import solver_names as solver_names
 from gyrax.dynamics.terms import Forces as Forces

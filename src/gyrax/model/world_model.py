@@ -17,6 +17,7 @@ from gyrax.dynamics import (
     PresampledPath,
     integrate,
     jump_probability,
+    noise_cells,
 )
 from gyrax.fields import (
     CovariantChartTarget,
@@ -216,9 +217,3 @@ class WorldModel(eqx.Module):
 def softplus_inverse(x: Float[Array, ""]) -> Float[Array, ""]:
     """The parameter at which softplus is `x` > 0, for a learned friction or temperature to start from."""
     return x + jnp.log(-jnp.expm1(-x))
-
-
-def noise_cells(solver: diffrax.AbstractSolver) -> int:
-    """How many Brownian increments a step of `solver` reads: one for each O of a splitting word."""
-    stages = getattr(solver, "stages", ())
-    return max(1, sum(stage.letter == "O" for stage in stages))

@@ -18,6 +18,11 @@ COLOURS = {
 }  # fmt: skip
 
 
+def plane_of(target: np.ndarray) -> np.ndarray:
+    """The two principal directions, (D, 2), of the true points of some windows, (windows, H, D)."""
+    return principal_plane(target.reshape(-1, target.shape[-1]))
+
+
 def draw_rollouts(ax: Axes, evaluation: Evaluation, count: int = 8) -> None:
     """Some predicted windows of one split against the truth, in its two principal directions.
 
@@ -26,7 +31,7 @@ def draw_rollouts(ax: Axes, evaluation: Evaluation, count: int = 8) -> None:
     batch = evaluation.batch
     target = batch.target
     chosen = lively_windows(batch, count)
-    plane = principal_plane(target.reshape(-1, target.shape[-1]))
+    plane = plane_of(target)
     predicted = np.asarray(evaluation.trajectory.positions)
     shown = target[chosen] @ plane
     reach = np.abs(np.concatenate([shown, predicted[chosen] @ plane])).max() * 1.15
@@ -85,13 +90,13 @@ def draw_losses(ax: Axes, log: Path) -> None:
         at = [i for i, r in enumerate(records) if r["phase"] == phase]
         ax.axvline(at[0], color="#c9cdd6", lw=0.8)
         name = "geodesic" if "geodesic" in records[at[0]] else "recon"
-        held = f"val_{name}"
+        held_out = f"val_{name}"
         series = [records[i][name] for i in at]
         line = ax.plot(position[at], series, lw=1.5, label=f"phase {phase} {name}")[0]
-        checked = [i for i in at if held in records[i]]
+        checked = [i for i in at if held_out in records[i]]
         ax.plot(
             position[checked],
-            [records[i][held] for i in checked],
+            [records[i][held_out] for i in checked],
             "--o",
             color=line.get_color(),
             ms=3,

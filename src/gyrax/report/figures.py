@@ -9,15 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gyrax.evaluation.evaluate import Evaluation
-from gyrax.report.drawing import COLOURS, draw_horizon, draw_losses, draw_rollouts
+from gyrax.report.drawing import COLOURS, draw_horizon, draw_losses, draw_rollouts, plane_of
 from gyrax.runtime.drawing import INK, draw_disk, principal_plane, save_figure, without_frame
 
 MOST_FRAMES = 4000
-
-
-def _plane(evaluation: Evaluation) -> np.ndarray:
-    target = evaluation.batch.target
-    return principal_plane(target.reshape(-1, target.shape[-1]))
 
 
 def _frame(ax: Axes, shown: np.ndarray, c: float) -> None:
@@ -30,7 +25,7 @@ def _frame(ax: Axes, shown: np.ndarray, c: float) -> None:
 def draw_clouds(axes: np.ndarray, evaluation: Evaluation) -> None:
     """Samples of some windows as a cloud, darker with time, and the truth as a line."""
     assert evaluation.sampled is not None
-    batch, plane = evaluation.batch, _plane(evaluation)
+    batch, plane = evaluation.batch, plane_of(evaluation.batch.target)
     for ax, window, samples in zip(
         axes, evaluation.shown, evaluation.sampled.cloud[: len(axes)], strict=False
     ):

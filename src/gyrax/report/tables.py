@@ -1,11 +1,12 @@
 """A report as tables for the terminal."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
 from gyrax.evaluation.scores import ORDER
+from gyrax.runtime.console import make_table
 
 SHOWN = 4
 KINDS = (("geodesic", "geodesic"), ("feature_rmse", "feature RMSE"))
@@ -18,30 +19,44 @@ def report_tables(report: dict[str, Any]) -> list[Table]:
         blocks.append(report["long"])
     tables = [_table(block, report["split"]) for block in blocks if block["horizon"]]
     notes = [block["note"] for block in blocks if "note" in block]
-    scalars = {k: v for k, v in report.items() if isinstance(v, float) and k != "skill_mean"}
-    lines = [*notes, *(f"{k.replace('_', ' ')}: {v:.4g}" for k, v in scalars.items())]
+    lines = [*notes, *(f"{name}: {value:.4g}" for name, value in scalars(report).items())]
     tables[-1].caption = "\n".join([*lines, *_uncertainty_lines(report)])
     return tables
+
+
+def scalars(report: dict[str, Any]) -> dict[str, float]:
+    """The single numbers of a report, by name in words."""
+    return {
+        name.replace("_", " "): value
+        for name, value in report.items()
+        if isinstance(value, float) and name != "skill_mean"
+    }
+
+
+def thinned(values: Sequence[Any], most: int) -> list:
+    """At most `most` of some values, evenly spread, first and last among them."""
+    last = len(values) - 1
+    return [values[i] for i in sorted({round(k * last / (most - 1)) for k in range(most)})]
 
 
 def _uncertainty_lines(report: dict[str, Any]) -> list[str]:
     if "uncertainty" not in report:
         return []
-    found = report["uncertainty"]
+    scores = report["uncertainty"]
     row = lambda values: "  ".join(f"{v:.3f}" for v in values)
     return [
         temperature_line(report),
-        f"energy score: {row(found['energy_score'])}",
-        f"coverage of 50 % balls: {row(found['coverage']['50'])}",
-        f"coverage of 90 % balls: {row(found['coverage']['90'])}",
+        f"energy score: {row(scores['energy_score'])}",
+        f"coverage of 50 % balls: {row(scores['coverage']['50'])}",
+        f"coverage of 90 % balls: {row(scores['coverage']['90'])}",
     ]
 
 
 def temperature_line(report: dict[str, Any]) -> str:
     """At which temperature each seed's samples were drawn, and where it is from."""
-    found = report["uncertainty"]
-    drawn = ", ".join(f"{t:.4g}" for t in found["temperature"])
-    if not found["calibrated"]:
+    scores = report["uncertainty"]
+    drawn = ", ".join(f"{t:.4g}" for t in scores["temperature"])
+    if not scores["calibrated"]:
         return f"temperature: {drawn} (as trained)"
     return (
         f"temperature: {drawn} in the median window; in proportion to how far the last known frame is "
@@ -51,22 +66,13 @@ def temperature_line(report: dict[str, Any]) -> str:
 
 def _table(block: dict[str, Any], split: str) -> Table:
     """Errors by frames ahead (four of them, if there are more), mean with interval, and skill."""
-    table = Table(
+    steps = block["horizon"]
+    shown = thinned(range(len(steps)), SHOWN)
+    table = make_table(
+        ("", *(str(steps[i]) for i in shown), "mean", "interval", "skill"),
         title=f"{split} episodes: {block['windows']} windows of {block['episodes']} episodes, "
         "error by frames ahead, mean with 95 % interval",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        caption_justify="left",
     )
-    table.add_column("", no_wrap=True)
-    steps = block["horizon"]
-    shown = sorted({round(i * (len(steps) - 1) / (SHOWN - 1)) for i in range(SHOWN)})
-    for i in shown:
-        table.add_column(str(steps[i]), justify="right")
-    for title in ("mean", "interval", "skill"):
-        table.add_column(title, justify="right")
     for kind, title in KINDS:
         table.add_row(f"[bold]{title}[/bold]")
         for name in (n for n in ORDER if n in block):

@@ -1,172 +1,21 @@
-"""What a simulation is held against and shown by: the exact law of d(0, z), a table, the figure."""
+"""The figure of a simulation: trajectories in the ball, the law of the distance, the energy over time."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
-
-import jax
-import jax.numpy as jnp
-import matplotlib
-import numpy as np
-from jaxtyping import Float
-from rich import box
-from rich.table import Table
-
-matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 
-from gyrax.geometry import conformal_factor, distance, project
-from gyrax.runtime.drawing import INK, principal_plane
-from gyrax.simulation.chains import Ensemble
-from gyrax.simulation.setup import POTENTIALS, Potential, SimulationConfig, describe
+from gyrax.runtime.drawing import INK, principal_plane, save_figure, without_frame
+from gyrax.simulation.ensemble import Ensemble
+from gyrax.simulation.law import Law
+from gyrax.simulation.observables import at_the_edge, measure, radii
+from gyrax.simulation.setup import describe
 
 CHAINS = ("#d1495b", "#2e86ab", "#edae49", "#66a182")
 SHOWN_TIME = 12.0
 EXACT = "#7b2cbf"
 GRID = "#d5d9e0"
-
-
-@dataclass(frozen=True)
-class Law:
-    """The exact law of r = d(0, z) on a grid, with E[r²] and E[H]."""
-
-    r: Float[np.ndarray, " points"]
-    density: Float[np.ndarray, " points"]
-    second_moment: float
-    energy: float
-
-
-def exact_law(config: SimulationConfig) -> Law | str:
-    """p(r) ∝ sinh(√c r)^{D−1} ∫ exp(−Φ(r, θ)/T) sin(θ)^{D−2} dθ by quadrature, or why there is none.
-
-    θ is the angle from the first axis, about which the named potentials are symmetric.
-    """
-    named = POTENTIALS.get(config.potential)
-    if named is None:
-        return "a trained potential: no exact law is known"
-    if not config.thermostat:
-        return "no thermostat (γT = 0): no law to compare with"
-    if not named.confining:
-        return "exp(-Φ/T) has no finite integral:\nchains run outward, and there is no exact law"
-    edge = float(distance(jnp.zeros(2), project(jnp.ones(2), config.curvature), config.curvature))
-    low, high = 0.0, edge
-    for _ in range(5):  # Each time closer about where the density is.
-        r = np.linspace(low, high, 2001)[1:]
-        log_density, mean_potential = _log_density(config, named, r)
-        near = np.flatnonzero(log_density > log_density.max() - 45)
-        low, high = r[max(near[0] - 1, 0)], r[min(near[-1] + 1, len(r) - 1)]
-        low = 0.0 if near[0] == 0 else low
-    if r[-1] == edge and log_density[-1] > log_density.max() - 15:
-        kind = jnp.zeros(()).dtype
-        return f"the exact law reaches past d = {edge:.1f},\nthe largest distance in {kind}"
-    density = np.exp(log_density - log_density.max())
-    if low == 0.0:  # where sinh and so the density vanish
-        r, density, mean_potential = (np.append(0.0, x) for x in (r, density, mean_potential))
-    density /= np.trapezoid(density, r)
-    mean = lambda values: float(np.trapezoid(values * density, r))
-    energy = mean(mean_potential) + 0.5 * config.dim * config.temperature
-    return Law(r, density, mean(r**2), energy)
-
-
-def _log_density(config: SimulationConfig, named: Potential, r: np.ndarray) -> tuple:
-    """log p(r) up to a constant, and E[Φ | r]."""
-    root, temperature = config.curvature**0.5, config.temperature
-    nodes, weights = np.polynomial.legendre.leggauss(128)
-    angle = 0.5 * np.pi * (nodes + 1.0)
-    with jax.enable_x64(True):
-        radius = np.tanh(0.5 * root * r) / root
-        z = radius[:, None, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
-        phi = np.asarray(
-            jax.jit(jax.vmap(jax.vmap(lambda z: named.phi(z, config.curvature))))(jnp.asarray(z))
-        )
-    exponent = -phi / temperature + np.log(weights) + (config.dim - 2) * np.log(np.sin(angle))
-    top = exponent.max(1, keepdims=True)
-    share = np.exp(exponent - top)
-    log_sinh = root * r + np.log1p(-np.exp(-2.0 * root * r))
-    log_density = top[:, 0] + np.log(share.sum(1)) + (config.dim - 1) * log_sinh
-    return log_density, (share * phi).sum(1) / share.sum(1)
-
-
-class Measured(NamedTuple):
-    """A mean over the second half of all chains, and its standard error (NaN for a single chain)."""
-
-    mean: float
-    error: float
-
-
-def measure(values: Float[np.ndarray, "chains saves"]) -> Measured:
-    """The mean over the second half; its error from the chains' own means, which are independent."""
-    means = values[:, values.shape[1] // 2 :].astype(float).mean(1)
-    error = means.std(ddof=1) / len(means) ** 0.5 if len(means) > 1 else np.nan
-    return Measured(float(means.mean()), float(error))
-
-
-def radii(ensemble: Ensemble) -> Float[np.ndarray, "chains saves"]:
-    """d(0, z) of every saved state."""
-    z = jnp.asarray(ensemble.positions)
-    return np.asarray(distance(jnp.zeros_like(z), z, ensemble.config.curvature))
-
-
-def kinetic_temperature(ensemble: Ensemble) -> Float[np.ndarray, "chains saves"]:
-    """λ⁻²‖p‖²/D of every saved state, whose mean in equilibrium is T."""
-    scale = np.asarray(conformal_factor(jnp.asarray(ensemble.positions), ensemble.config.curvature))
-    return np.mean((ensemble.momenta / scale[..., None]) ** 2, axis=-1)
-
-
-def at_the_edge(ensemble: Ensemble) -> int:
-    """How many chains end where the coordinates hold no more digits of the distance."""
-    last = ensemble.positions[:, -1]
-    radius = np.linalg.norm(last, axis=-1) * ensemble.config.curvature**0.5
-    return int(np.sum(radius > 1.0 - 64 * np.finfo(last.dtype).eps))
-
-
-def simulation_table(ensemble: Ensemble, law: Law | str) -> Table:
-    """Means over the second half of the chains, beside the exact values where there are any."""
-    config, energies = ensemble.config, ensemble.energies
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("", no_wrap=True)
-    for column in ("measured", "± error", "exact"):
-        table.add_column(column, justify="right", no_wrap=True)
-    exact = (
-        ("", "", "")
-        if isinstance(law, str)
-        else (f"{law.second_moment:.4f}", f"{config.temperature:g}", f"{law.energy:.4f}")
-    )
-    for name, values, value in zip(
-        ("E\\[d(0,z)²]", "E\\[λ⁻²‖p‖²]/D", "E\\[H]"),
-        (radii(ensemble) ** 2, kinetic_temperature(ensemble), energies),
-        exact,
-        strict=True,
-    ):
-        found = measure(values)
-        error = "" if np.isnan(found.error) else f"{found.error:.4f}"
-        table.add_row(name, f"{found.mean:.4f}", error, value)
-    if config.friction == 0:
-        table.add_row("max |H - H(0)|", f"{np.abs(energies - energies[:, :1]).max():.2g}", "", "0")
-    if config.jumps:
-        count = int(ensemble.jump_counts[:, -1].sum())
-        expected = config.jump_rate * ensemble.times[-1] * config.chains
-        table.add_row("jumps", str(count), f"{expected**0.5:.0f}", f"{expected:.0f}")
-    table.add_row("chain steps/s", f"{ensemble.steps_per_second:.3g}", "", "")
-    return table
-
-
-def notes(ensemble: Ensemble, law: Law | str) -> list[str]:
-    """What must be said of the means, a line each."""
-    config, times = ensemble.config, ensemble.times
-    lines = [
-        f"{len(times)} states of {config.chains} chains saved; means over t ≥ {times[len(times) // 2]:g}"
-    ]
-    if isinstance(law, str):
-        lines.append(law.replace("\n", " "))
-    if edge := at_the_edge(ensemble):
-        lines.append(
-            f"{edge} of {config.chains} chains ended at the edge of what {ensemble.positions.dtype} "
-            "holds, so trust no mean: use fewer --steps, a lower --temperature or JAX_ENABLE_X64=1."
-        )
-    return lines
 
 
 def draw_geodesics(ax: Axes, radius: float, spacing: float = 0.8, count: int = 4) -> None:
@@ -277,9 +126,6 @@ def simulation_figure(ensemble: Ensemble, law: Law | str, file: Path) -> Path:
     draw_trajectories(axes[0], ensemble)
     draw_distances(axes[1], ensemble, law)
     draw_energies(axes[2], ensemble, law)
-    for ax in axes[1:]:
-        ax.spines[["top", "right"]].set_visible(False)
+    without_frame(axes[1:])
     figure.suptitle(describe(ensemble.config), fontsize=11)
-    figure.savefig(file, dpi=130)
-    plt.close(figure)
-    return file
+    return save_figure(figure, file)

@@ -1,42 +1,52 @@
-"""What a simulation on the ball is asked to do: its parameters, their checks, and the named potentials."""
+"""What a simulation on the ball is asked to do: its parameters, their checks, and its potential."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import diffrax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from gyrax._errors import InputError
-from gyrax.dynamics import solver_by_name
-from gyrax.fields.potential import drive
-from gyrax.geometry import distance
+from gyrax.dynamics import letters, solver_by_name
+from gyrax.simulation.potentials import POTENTIALS
 
-WELL = 1.5
 WORLD_MODEL = "world-model"
+
+
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
 class SimulationConfig:
-    """Every parameter of a simulation; the flags of the command take their defaults from here."""
+    """Every parameter of a simulation, with the help text of its command-line option."""
 
-    potential: str = "harmonic"
-    checkpoint: Path | None = None
-    dim: int = 2
-    temperature: float = 0.3
-    friction: float = 1.0
-    field: float = 0.0
-    curvature: float = 1.0
-    solver: str = "baoab"
-    dt: float = 0.05
-    steps: int = 2000
-    chains: int = 64
-    jumps: bool = False
-    jump_rate: float = 0.2
-    seed: int = 0
+    potential: str = _option(
+        "harmonic",
+        "harmonic: Φ = d(0,z)²/2. drive: Φ = -d(0,z), outward, of no normalisable law. "
+        "double-well: Φ = d(z,a)² d(z,-a)²/ρ⁴ with ±a on the first axis at d(0,±a) = ρ = 1.5. "
+        "world-model: that of --checkpoint, under uniform chart weights.",
+    )
+    checkpoint: Path | None = field(
+        default=None,
+        metadata={"help": "Run folder or checkpoint, for --potential world-model."},
+    )
+    dim: int = _option(2, "Dimension of the ball; a world model has its own.")
+    temperature: float = _option(0.3, "T.")
+    friction: float = _option(1.0, "γ; 0 for no noise.")
+    field: float = _option(0.0, "Magnetic field: the rate at which it turns velocities.")
+    curvature: float = _option(1.0, "c: the ball has curvature -c; a world model has its own.")
+    solver: str = _option("baoab", "Solver name or splitting word.")
+    dt: float = _option(0.05, "Time step.")
+    steps: int = _option(2000, "Number of steps.")
+    chains: int = _option(64, "Independent chains.")
+    jumps: bool = _option(
+        False, "Jumps z -> -z at exact times, which keep the law of the named potentials."
+    )
+    jump_rate: float = _option(0.2, "Jumps per unit of time, with --jumps.")
+    seed: int = _option(0, "Random seed.")
 
     @property
     def thermostat(self) -> bool:
@@ -44,38 +54,8 @@ class SimulationConfig:
         return self.friction > 0 and self.temperature > 0
 
 
-class Potential(NamedTuple):
-    """A named potential `phi(z, c)`, symmetric under z ↦ −z and about the first axis; `confining`:
-    whether exp(−Φ/T) has a finite integral over the ball."""
-
-    phi: Callable[[Any, Any], Any]
-    formula: str
-    confining: bool
-
-
-def harmonic(z: Float[Array, " D"], c: float = 1.0) -> Float[Array, ""]:
-    """Φ = d(0, z)²/2."""
-    return 0.5 * distance(jnp.zeros_like(z), z, c) ** 2
-
-
-def double_well(z: Float[Array, " D"], c: float = 1.0) -> Float[Array, ""]:
-    """Φ = d(z, a)² d(z, −a)²/ρ⁴, with ±a on the first axis at the distance ρ = 1.5 from the origin.
-
-    Along that axis, at distance x, it is the quartic (x²/ρ² − 1)²: wells of depth 1 at ±ρ.
-    """
-    a = jnp.zeros_like(z).at[0].set(jnp.tanh(0.5 * c**0.5 * WELL) / c**0.5)
-    return (distance(z, a, c) * distance(z, -a, c) / WELL**2) ** 2
-
-
-POTENTIALS = {
-    "harmonic": Potential(harmonic, "d(0,z)²/2", True),
-    "drive": Potential(drive, "-d(0,z)", False),
-    "double-well": Potential(double_well, f"d(z,a)² d(z,-a)²/ρ⁴, d(0,±a) = ρ = {WELL}", True),
-}
-
-
 def describe(config: SimulationConfig) -> str:
-    """The parameters of a simulation in one line."""
+    """The equation and the solver in one line."""
     named = POTENTIALS.get(config.potential)
     formula = "" if named is None else f" Φ = {named.formula}"
     field = f", field {config.field:g}" if config.field else ""
@@ -95,14 +75,17 @@ def check_config(config: SimulationConfig) -> None:
             raise InputError(f"--{name} is {getattr(config, name)}; give {low} or more.")
     if config.seed >= 2**32:
         raise InputError(f"--seed is {config.seed}; give one below 2**32.")
-    for name in ("dt", "curvature", "temperature", "friction", "jump_rate", "field"):
-        value = getattr(config, name)
-        least = "any" if name == "field" else "zero" if name in ("temperature", "friction") else ""
-        good = {"any": True, "zero": value >= 0, "": value > 0}[least]
-        if not (good and math.isfinite(value)):
-            expected = {"any": "a finite", "zero": "zero or a positive", "": "a positive"}[least]
-            raise InputError(f"--{name.replace('_', '-')} is {value}; give {expected} number.")
-    if "O" not in _letters(solver_by_name(config.solver)) and config.friction > 0:
+    ranges = (
+        ("a positive", lambda x: x > 0, ("dt", "curvature", "jump_rate")),
+        ("zero or a positive", lambda x: x >= 0, ("temperature", "friction")),
+        ("a finite", math.isfinite, ("field",)),
+    )
+    for expected, good, names in ranges:
+        for name in names:
+            value = getattr(config, name)
+            if not (good(value) and math.isfinite(value)):
+                raise InputError(f"--{name.replace('_', '-')} is {value}; give {expected} number.")
+    if "O" not in letters(solver_by_name(config.solver)) and config.friction > 0:
         raise InputError(
             f"--solver {config.solver} has no O, so --friction {config.friction} would be left out; "
             "use a word with O such as baoab, or --friction 0."
@@ -114,13 +97,9 @@ def check_config(config: SimulationConfig) -> None:
     _potential_name(config)
 
 
-def _letters(solver: diffrax.AbstractSolver) -> str:
-    """The word of a splitting solver; O of any other, which integrates the whole equation."""
-    return "".join(stage.letter for stage in getattr(solver, "stages", ())) or "O"
-
-
 def _potential_name(config: SimulationConfig) -> str:
-    """The name of the potential, spelt with hyphens. `InputError` where it or `checkpoint` is off."""
+    """The name of the potential, spelt with hyphens. Raises `InputError` for an unknown one, and for a
+    checkpoint that is missing or of no use."""
     name = config.potential.replace("_", "-")
     if name not in (*POTENTIALS, WORLD_MODEL):
         names = ", ".join((*POTENTIALS, WORLD_MODEL))

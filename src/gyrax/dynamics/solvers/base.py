@@ -78,23 +78,19 @@ class AbstractSplitting(diffrax.AbstractStratonovichSolver):
         """The flow A for a time `t` on the ball of curvature −c."""
 
     @property
-    def _letters(self) -> str:
-        return "".join(stage.letter for stage in self.stages)
-
-    @property
     def _reuses_force(self) -> bool:
         """Whether the last kick of a step is made where the first kick of the next one is."""
-        word = self._letters
+        word = letters(self)
         return word.find("B") < word.find("A") and word.rfind("B") > word.rfind("A")
 
     def _checked(self, drift: LangevinDrift, y: PhaseState) -> PhaseState:
         """`y`, if no part of the equation is left out."""
-        if "O" in self._letters or not drift.checked:
+        if "O" in letters(self) or not drift.checked:
             return y
         return require(
             y,
             numpy_for(drift.friction).equal(drift.friction, 0.0),
-            f"the splitting word {self._letters} has no O, so friction and noise would be left out: "
+            f"the splitting word {letters(self)} has no O, so friction and noise would be left out: "
             "use a word with O, such as BAOAB, or friction=0.",
         )
 
@@ -107,7 +103,7 @@ class AbstractSplitting(diffrax.AbstractStratonovichSolver):
         return SplittingState(parts.drift.forces(t0 * parts.direction, y.z, args), valid)
 
     def _asks(self, parts: LangevinParts) -> int:
-        return 0 if parts.diffusion.path is None else self._letters.count("O")
+        return 0 if parts.diffusion.path is None else letters(self).count("O")
 
     def step(
         self,
@@ -166,3 +162,15 @@ class AbstractSplitting(diffrax.AbstractStratonovichSolver):
 
 
 RESULT = diffrax.RESULTS.successful
+
+
+def letters(solver: diffrax.AbstractSolver) -> str:
+    """The word of a splitting solver; "O" for any other, which integrates the whole equation."""
+    if isinstance(solver, AbstractSplitting):
+        return "".join(stage.letter for stage in solver.stages)
+    return "O"
+
+
+def noise_cells(solver: diffrax.AbstractSolver) -> int:
+    """How many Brownian increments a step of `solver` reads: one for each O of a splitting word."""
+    return max(1, letters(solver).count("O"))
