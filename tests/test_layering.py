@@ -4,6 +4,8 @@ import ast
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 import gyrax
 
 SOURCE = Path(gyrax.__file__).parent
@@ -12,6 +14,26 @@ ROOMS = (
     ("model",), ("losses", "interop"), ("data",), ("envs",), ("training",), ("evaluation",),
     ("report",), ("ablation", "simulation"), ("bench",), ("commands",), ("__main__",),
 )  # fmt: skip
+FLOORS = {
+    "dynamics": (
+        ("brownian", "likelihood", "rotation", "splitting", "terms"),
+        ("checks", "flows", "integrate", "jumps", "solution"), ("solvers.base", "time_grid"),
+        ("event_loop", "solvers.document", "solvers.geodesic", "solvers.projected"),
+        ("simulate", "solvers.registry"),
+    ),
+    "model": (("fields", "trajectory", "window"), ("folded", "forecaster"), ("world_model",),
+              ("system",)),
+    "training": (("log", "sections", "state"), ("optimiser", "settings"),
+                 ("build", "phases", "presets"), ("checkpoint", "step"), ("dataset", "fit", "resume"),
+                 ("trainer",)),
+    "evaluation": (
+        ("baselines.tangent", "baselines.network", "forecasts", "intervals"),
+        ("baselines.flat_twin", "baselines.gru", "baselines.linear", "baselines.mlp", "diagnostics",
+         "encoded"),
+        ("cache", "sampling"), ("calibration", "contestants"), ("scores",), ("evaluate",),
+    ),
+}  # fmt: skip
+"""The files of the large rooms, from the ground up; packages re-export what is in them."""
 UNLEARNED = {"_types", "_errors", "runtime", "data", "envs"}
 """What data and environments may import: nothing that is trained, nor its geometry."""
 
@@ -58,6 +80,16 @@ def test_imports_run_downwards():
         for target in targets:
             below = rank(target) < rank(name) or room(target) == room(name)
             assert below, f"gyrax.{name} imports gyrax.{target}"
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_imports_run_downwards_inside_the_large_rooms(name):
+    floor = {f"{name}.{file}": i for i, files in enumerate(FLOORS[name]) for file in files}
+    packages = {m for m, file in MODULES.items() if file.name == "__init__.py"}
+    assert set(floor) == {m for m in GRAPH if room(m) == name} - packages
+    for file in floor:
+        for target in GRAPH[file]:
+            assert target not in floor or floor[target] < floor[file], f"{file} imports {target}"
 
 
 def test_no_file_imports_itself_through_others():

@@ -1,6 +1,15 @@
 """jaxtyping aliases for the geometric types; the coordinate axis is last, leading axes broadcast."""
 
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
 from jaxtyping import Array, Float, Key
+
+if TYPE_CHECKING:
+    AnyArray = Any
+else:  # jaxtyping takes the unions of typing alone
+    AnyArray = Union[Array, np.ndarray]  # noqa: UP007
+"""An array on the device or on the host."""
 
 Point = Float[Array, "*#batch D"]
 """A point of the open ball, in ball coordinates."""

@@ -1,4 +1,4 @@
-"""Checkpoints of the PyTorch implementation of the specification, as arrays, into gyrax modules."""
+"""Checkpoints of the document's PyTorch implementation, as arrays, into gyrax modules."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,8 +17,15 @@ from gyrax.fields import (
     CovariantPotential,
     FactorizedJumpOperator,
 )
+from gyrax.model.fields import Fields
 from gyrax.model.world_model import WorldModel
-from gyrax.nn import ActionTokenizer, ChartTokenizer, CovariantAttention, Frozen, SpectralLinear
+from gyrax.nn import (
+    ActionTokenizer,
+    ChartTokenizer,
+    Coefficient,
+    CovariantAttention,
+    SpectralLinear,
+)
 from gyrax.nn.attention import ChristoffelQuery
 
 
@@ -136,28 +143,34 @@ def world_model_from_arrays(
     use_boris: bool = True,
     use_jump: bool = True,
 ) -> WorldModel:
-    """The specification's world model with the given parameters; sizes are read off the arrays.
+    """The document's world model with the given parameters; sizes are read off the arrays.
 
     **Arguments:** `arrays`, by module path as a PyTorch `state_dict` names them, linear weights
-    `(out, in)`, spectral-normalised ones raw; the rest are the specification's hyperparameters with
+    `(out, in)`, spectral-normalised ones raw; the rest are the document's hyperparameters with
     its defaults. **Raises:** `InputError` naming a missing or misshapen array.
     """
     read = _Reader(arrays)
+    fields = Fields(
+        potential=read.potential(alpha, gamma_risk),
+        control=read.control(),
+        curl=read.curl(),
+        chart_target=read.chart_target(),
+        jump_rate=read.jump_rate(),
+        momentum_init=CovariantMomentumInit(
+            read.spectral("momentum_init.net"), orthonormal=False, c=1.0
+        ),
+        jump_operator=read.jump_operator(),
+    )
     return WorldModel(
-        read.potential(alpha, gamma_risk),
-        read.control(),
-        read.curl(),
-        read.chart_target(),
-        read.jump_rate(),
-        CovariantMomentumInit(read.spectral("momentum_init.net"), orthonormal=False, c=1.0),
-        read.jump_operator(),
-        Frozen(jnp.asarray(friction, float)),
-        solver_by_name(solver),
-        dt,
-        substeps,
-        temperature,
-        beta,
-        use_boris,
-        use_jump,
+        fields=fields,
+        friction=Coefficient.fixed(friction),
+        temperature=Coefficient.fixed(temperature),
+        servo=None,
+        solver=solver_by_name(solver),
+        dt=dt,
+        substeps=substeps,
+        beta=beta,
+        use_boris=use_boris,
+        use_jump=use_jump,
         c=1.0,
     )

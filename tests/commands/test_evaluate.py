@@ -1,42 +1,36 @@
 """`evaluate` and `ablate` as a person runs them, on small data."""
 
 import json
+from dataclasses import replace
 
-import cli
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from rich.console import Console
 
+from commandline import call, refused
+from gyrax.data.frames import load_frames
+from gyrax.evaluation import cache as caches
+from gyrax.evaluation.contestants import makers
+from gyrax.evaluation.encoded import Encoded
 from gyrax.evaluation.scores import ORDER
+from gyrax.training.checkpoint import open_checkpoint
+from gyrax.training.dataset import Dataset
+from gyrax.training.trainer import Trained
 from tiny import TINY
-
-runner = CliRunner()
-FLAGS = [f"--{k.replace('_', '-')}={v}" for k, v in TINY.items()]
-NOISY = ["--wm-T-c=0.05", "--wm-learn-temperature", "--w-energy-score=1"]
-
-
-def call(*args):
-    return runner.invoke(cli.app, [str(a) for a in args])
-
-
-def refused(*args, says):
-    result = call(*args)
-    lines = result.stderr.strip().splitlines()
-    assert result.exit_code == 2 and len(lines) == 1, (result.output, result.exception)
-    assert says in lines[0], lines[0]
-
-
-@pytest.fixture(scope="module")
-def trained(tiny_folder, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "run"
-    result = call("train", "--phase", 2, "--data", tiny_folder, "--out", out, *FLAGS, *NOISY)
-    assert result.exit_code == 0, result.output
-    return out
 
 
 @pytest.fixture(scope="module")
 def evaluated(trained, tiny_folder):
-    command = ["evaluate", "--checkpoint", trained, "--data", tiny_folder, "--json", "--long", 9]
+    command = [
+        "evaluate",
+        "--checkpoint",
+        trained.out,
+        "--data",
+        tiny_folder,
+        "--json",
+        "--long",
+        9,
+    ]
     result = call(*command, "--samples", 10)
     assert result.exit_code == 0, (result.output, result.exception)
     return command, json.loads(result.stdout)
@@ -54,20 +48,25 @@ def test_report_has_every_forecast(evaluated):
         gap = block["differences"]["gru"]["geodesic"]
         want = np.subtract(block["model"]["geodesic"], block["gru"]["geodesic"])
         np.testing.assert_allclose(gap, want, atol=1e-9)
+    ratio = np.array(report["model"]["geodesic"]) / np.array(report["persistence"]["geodesic"])
+    np.testing.assert_allclose(report["skill"], 1 - ratio)
+    for name in ("chart_accuracy", "energy_drift", "jump_rate", "codebook_use", "near_boundary"):
+        assert np.isfinite(report[name]), name
+    assert report["split"] == "test" and report["episodes"] == 1
     found = report["uncertainty"]
-    assert found["temperature"][0] > 0 and found["temperature"][0] != pytest.approx(0.05, abs=1e-5)
+    assert found["temperature"][0] > 0 and found["calibrated"]
     assert np.all(np.array(found["coverage"]["90"]) >= np.array(found["coverage"]["50"]))
 
 
 def test_report_page(evaluated, trained):
-    page = (trained / "report.html").read_text()
+    page = (trained.out / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 7 and "flat twin" in page
     assert "://" not in page and "<script" not in page  # "http" may stand in the base64 of a figure
 
 
 def test_cached_baselines_give_the_same_numbers(evaluated, trained):
     command, first = evaluated
-    files = sorted((trained / "baselines").glob("*.npz"))
+    files = sorted((trained.out / "baselines").glob("*.eqx"))
     assert [f.name.split("-")[0] for f in files] == ["flat_twin", "gru", "mlp"]
     written = [f.stat().st_mtime_ns for f in files]
     files[2].write_bytes(files[2].read_bytes()[:50])
@@ -79,8 +78,29 @@ def test_cached_baselines_give_the_same_numbers(evaluated, trained):
         assert again[name] == first[name], name
 
 
+def test_baselines_of_other_code_or_data_are_not_taken(
+    evaluated, trained, tiny_folder, monkeypatch
+):
+    """What another version of the package, or another data set, trained is stale."""
+    checkpoint = open_checkpoint(trained.out)
+    own = Trained.of(checkpoint)
+    frames = load_frames(tiny_folder)
+    moved = replace(frames, features=frames.features + np.float32(1e-3))
+
+    def stored(frames, epochs=TINY["phase2_epochs"] + TINY["phase3_epochs"]):
+        dataset = Dataset.of(frames, own.settings, own.normaliser)
+        encoded = Encoded.of(own, dataset)
+        cache = caches.Cache(trained.out, encoded, Console(quiet=True))
+        return cache.load("mlp", 0, epochs, makers(encoded)["mlp"](0))
+
+    assert stored(frames) is not None
+    assert stored(moved) is None and stored(frames, epochs=9) is None
+    monkeypatch.setattr(caches, "source_digest", lambda: "another version")
+    assert stored(frames) is None
+
+
 def test_evaluate_refuses(trained, tiny_folder):
-    command = ["evaluate", "--checkpoint", trained, "--data", tiny_folder]
+    command = ["evaluate", "--checkpoint", trained.out, "--data", tiny_folder]
     refused(*command, "--seeds", 0, says="--seeds is 0")
     refused(*command, "--samples", 4, says="--samples is 4; give 10 or more")
     refused(
@@ -89,39 +109,32 @@ def test_evaluate_refuses(trained, tiny_folder):
     refused("train", "--wm-learn-temperature", says="--wm-learn-temperature without")
 
 
-def test_ablation_goes_on_where_it_stopped(trained, tiny_folder, tmp_path):
-    command = ["ablate", "--encoder", trained, "--data", tiny_folder, "--out", tmp_path / "a"]
-    command += ["--vary", "solver=boa,aboba", "--seeds", 1]
-    result = call(*command)
+def test_an_ablation_goes_on_where_it_stopped_and_outlives_what_diverges(
+    trained, tiny_folder, tmp_path
+):
+    command = ["ablate", "--encoder", trained.out, "--data", tiny_folder, "--seeds", 1]
+    vary = ["--vary", "solver=boa,aboba", "--vary", "lr_wm=1e30", "--out", tmp_path / "a"]
+    result = call(*command, *vary)
     assert result.exit_code == 0, (result.output, result.exception)
     rows = json.loads((tmp_path / "a" / "table.json").read_text())["rows"]
-    assert [r["variant"] for r in rows] == ["reference", "solver=aboba"]
+    assert [r["variant"] for r in rows] == ["reference", "solver=aboba", "lr_wm=1e30"]
     np.testing.assert_allclose(rows[1]["difference"], rows[1]["error"] - rows[0]["error"])
+    assert rows[2] == {"variant": "lr_wm=1e30", "seeds": 1, "diverged": [0]}
     for name in ("table.md", "table.csv", "ablation.png"):
         assert (tmp_path / "a" / name).stat().st_size > 100
+    assert "diverged with seed 0" in (tmp_path / "a" / "table.md").read_text()
     cells = {f: f.stat().st_mtime_ns for f in (tmp_path / "a" / "cells").iterdir()}
     next(f for f in cells if "aboba" in f.name).unlink()
-    again = call(*command)
+    again = call(*command, *vary)
     assert "reference: done already" in again.output and again.exit_code == 0
+    assert "lr_wm=1e30: done already" in again.output
     kept = {f: f.stat().st_mtime_ns for f in (tmp_path / "a" / "cells").iterdir()}
-    assert set(kept) == set(cells) and sum(kept[f] == cells[f] for f in cells) == 1
+    assert set(kept) == set(cells) and sum(kept[f] == cells[f] for f in cells) == 2
     assert json.loads((tmp_path / "a" / "table.json").read_text())["rows"] == rows
-    refused(*command, "--wm-dt", 0.5, says="holds an ablation with another wm_dt")
-
-
-def test_an_ablation_outlives_a_variant_that_diverges(trained, tiny_folder, tmp_path):
-    command = ["ablate", "--encoder", trained, "--data", tiny_folder, "--phase2-epochs", 2]
-    command += ["--seeds", 1]
-    vary = ["--vary", "lr_wm=1e30,1e-3", "--out", tmp_path / "a"]
-    for _ in range(2):
-        result = call(*command, *vary)
-        assert result.exit_code == 0, (result.output, result.exception)
-        wild, tame = json.loads((tmp_path / "a" / "table.json").read_text())["rows"][1:]
-        assert wild == {"variant": "lr_wm=1e30", "seeds": 1, "diverged": [0]} and tame["error"] > 0
-    assert "lr_wm=1e30: done already" in result.output
-    assert "diverged with seed 0" in (tmp_path / "a" / "table.md").read_text()
-    reference = ["--lr-wm", "1e30", "--vary", "boris=off", "--out", tmp_path / "b"]
-    refused(*command, *reference, says="the reference diverged with seed 0")
+    says = "holds an ablation with another integration.dt"
+    refused(*command, *vary, "--wm-dt", 0.5, says=says)
+    wild = ["--lr-wm", "1e30", "--vary", "boris=off", "--out", tmp_path / "b"]
+    refused(*command, *wild, says="the reference diverged with seed 0")
 
 
 @pytest.mark.parametrize(

@@ -1,83 +1,49 @@
 """The command line as a person types it: what works, and what every mistake is answered with."""
 
-import json
-import re
 import shutil
 
-import cli
+import jax
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
-from tiny import TINY, write_tiny
-
-runner = CliRunner()
-FLAGS = [f"--{k.replace('_', '-')}={v}" for k, v in TINY.items()]
-
-
-def call(*args):
-    return runner.invoke(cli.app, [str(a) for a in args])
+from commandline import FLAGS, refused
+from gyrax.commands.train import check_run_folder
+from gyrax.training.checkpoint import open_checkpoint
+from gyrax.training.presets import make_settings
+from gyrax.training.trainer import plan_phases
+from tiny import write_tiny
 
 
-def refused(*args, says):
-    """The command ends with code 2 and one line that matches; returns the line."""
-    result = call(*args)
-    lines = result.stderr.strip().splitlines()
-    assert result.exit_code == 2, (result.exit_code, result.output, result.exception)
-    assert len(lines) == 1, lines
-    assert re.search(says, lines[0]), lines[0]
-    return lines[0]
-
-
-@pytest.fixture(scope="module")
-def trained(tiny_folder, tmp_path_factory):
-    """What `train --phase 2` leaves behind."""
-    out = tmp_path_factory.mktemp("runs") / "run"
-    result = call("train", "--phase", 2, "--data", tiny_folder, "--out", out, *FLAGS)
-    assert result.exit_code == 0, result.output
-    return out, result.output
-
-
-def test_train_trains_the_encoder_first(trained):
-    out, printed = trained
-    assert "no encoder yet" in printed and "changes of the specification" in printed
+def test_what_a_run_leaves_and_says(trained):
+    out, printed, compiled = trained
+    assert compiled == 3  # each phase once, however many epochs, however short the last batch
+    assert "running phases 1, 2, 3" in printed and "differs from the document" in printed
     for what in ("run folder:", "figure:", "checkpoint:"):
         assert what in printed
     names = {p.name for p in out.iterdir()}
-    assert {"config.json", "log.jsonl", "figure.png", "p1_epoch_00001", "p2_epoch_00001"} <= names
+    checkpoints = {f"p{phase}_epoch_0000{epoch}" for phase in (1, 2, 3) for epoch in (0, 1)}
+    assert {"config.json", "log.jsonl", "figure.png", *checkpoints} <= names
     assert (out / "figure.png").stat().st_size > 20_000
 
 
-def test_evaluate_json(trained, tiny_folder):
-    out, _ = trained
-    result = call("evaluate", "--checkpoint", out, "--data", tiny_folder, "--json")
-    assert result.exit_code == 0, result.output
-    report = json.loads(result.stdout)
-    steps = TINY["sequence_length"] - 1
-    assert report["horizon"] == list(range(1, steps + 1)) and len(report["skill"]) == steps
-    for name in ("model", "persistence", "ridge"):
-        for kind in ("geodesic", "feature_rmse"):
-            values = report[name][kind]
-            assert len(values) == steps and np.all(np.isfinite(values)) and min(values) > 0
-    ratio = np.array(report["model"]["geodesic"]) / np.array(report["persistence"]["geodesic"])
-    np.testing.assert_allclose(report["skill"], 1 - ratio)
-    for name in ("chart_accuracy", "energy_drift", "jump_rate", "codebook_use", "near_boundary"):
-        assert np.isfinite(report[name]), name
-    assert report["split"] == "test" and report["episodes"] == 1
-
-
 def test_folders_that_would_lose_something(trained, tiny_folder, tmp_path):
-    out, _ = trained
+    out = trained.out
     before = sorted(p.name for p in out.rglob("*"))
     refused(
         "train", "--data", tiny_folder, "--out", out, *FLAGS, says="already holds a run.*--resume"
     )
     refused(
         "train", "--phase", 2, "--data", tiny_folder, "--resume", out / "p1_epoch_00001",
-        says="holds the checkpoint p2_epoch_00001.*--overwrite",
+        says="holds the checkpoint p3_epoch_00001.*--overwrite",
     )  # fmt: skip
     assert sorted(p.name for p in out.rglob("*")) == before
+    unfinished = tmp_path / "unfinished"  # as of a run that was killed before its first checkpoint
+    (unfinished / "p1_epoch_00000.orbax-checkpoint-tmp").mkdir(parents=True)
+    for name in ("config.json", "log.jsonl"):
+        (unfinished / name).write_text("{}")
+    check_run_folder(unfinished, None, overwrite=False)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("precious")
     refused(
@@ -114,8 +80,6 @@ def edit_column(folder, name, change):
     file = next((folder / "data").rglob("*.parquet"))
     table = pq.read_table(file)
     at = table.column_names.index(name)
-    import pyarrow as pa
-
     values = np.stack(table[name].to_pylist()).astype(np.float32)
     column = pa.array(list(change(values)), table.schema.field(name).type)
     pq.write_table(table.set_column(at, table.schema.field(name), column), file)
@@ -159,44 +123,74 @@ def test_too_few_episodes(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda c: (c / "meta.json").unlink(), "meta.json: cannot be read"),
-        (lambda c: (c / "meta.json").write_text("{"), "meta.json: cannot be read"),
-        (lambda c: shutil.rmtree(c / "arrays"), "arrays cannot be read"),
+        (lambda c: shutil.rmtree(c / "meta"), "p2_epoch_00001: cannot be read"),
+        (lambda c: (c / "meta/metadata").write_text("{"), "p2_epoch_00001: cannot be read"),
+        (lambda c: shutil.rmtree(c / "arrays"), "p2_epoch_00001: cannot be read"),
         (lambda c: [p.write_bytes(p.read_bytes()[:20]) for p in (c / "arrays").rglob("*")
-                    if p.is_file()], "arrays cannot be read"),
-        (lambda c: (c / "meta.json").write_text(
-            (c / "meta.json").read_text().replace('"wm_d_model": 8', '"wm_d_model": 16')),
+                    if p.is_file()], "p2_epoch_00001: cannot be read"),
+        (lambda c: (c / "meta/metadata").write_text(
+            (c / "meta/metadata").read_text().replace('"d_model": 8', '"d_model": 16')),
          "another architecture"),
+        (lambda c: (c / "meta/metadata").write_text(
+            (c / "meta/metadata").read_text().replace('"format": 4', '"format": 9')),
+         "its format is not 4"),
+        (lambda c: (c / "meta.json").write_text("{}"), "older version of gyrax"),
     ],
-    ids=["no-meta", "half-meta", "no-arrays", "truncated", "architecture"],
+    ids=["no-meta", "half-meta", "no-arrays", "truncated", "architecture", "format", "old"],
 )  # fmt: skip
 def test_bad_checkpoint(trained, tiny_folder, tmp_path, damage, says):
-    shutil.copytree(trained[0] / "p2_epoch_00001", tmp_path / "p2_epoch_00001")
+    shutil.copytree(trained.out / "p2_epoch_00001", tmp_path / "p2_epoch_00001")
     damage(tmp_path / "p2_epoch_00001")
     refused(
         "evaluate", "--checkpoint", tmp_path / "p2_epoch_00001", "--data", tiny_folder, says=says
     )
 
 
-def test_bad_evaluations(trained, tiny_folder, tmp_path):
-    out, _ = trained
+def test_bad_evaluations(trained, tmp_path):
+    out = trained.out
     refused("evaluate", "--checkpoint", tmp_path / "no", says="no such checkpoint")
     (tmp_path / "empty").mkdir()
     refused("evaluate", "--checkpoint", tmp_path / "empty", says="holds no checkpoint")
     refused("evaluate", "--checkpoint", out, "--split", "all", says="--split is 'all'")
-    refused(
-        "evaluate", "--checkpoint", out, says="has 26 features, the checkpoint was trained on 8"
-    )
-    refused(
-        "train",
-        "--resume",
-        out,
-        "--data",
-        tiny_folder,
-        "--latent-dim",
-        5,
-        says="--latent-dim 3, not 5",
-    )
+    says = "has 26 features, the checkpoint was trained on 8"
+    refused("evaluate", "--checkpoint", out, says=says)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--val-fraction=0.3"], "p1_epoch_00001: was trained with --val-fraction 0.1, not 0.3"),
+        (["--latent-dim=5"], "--latent-dim 3, not 5"),
+        (["--curvature=0.5"], "--curvature 1.0, not 0.5"),
+        (["--action-history=1"], "--action-history 3, not 1"),
+        (["--wm-d-model=16"], "--wm-d-model 8, not 16"),
+        (["--wm-coordinate"], "--wm-orthonormal True, not False"),
+        (["--preset=quick"], "--preset quick: .* leave --preset out"),
+        (["--preset=nonsense"], "--preset nonsense: .* leave --preset out"),
+    ],
+)
+def test_what_a_resumed_run_must_share(trained, tiny_folder, tmp_path, flags, says):
+    """Other settings would make another system, or let the encoder have seen the episodes it is tested on."""
+    run = ["--resume", trained.out / "p1_epoch_00001", "--out", tmp_path / "new", "--phase", 2]
+    refused("train", *run, "--data", tiny_folder, *flags, says=says)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_does_not_go_on_with_another_data_set_of_the_same_width(trained, tmp_path):
+    other = write_tiny(tmp_path / "other", seed=1)
+    grown = write_tiny(tmp_path / "grown", count=8)
+    for data in (other, grown):
+        refused(
+            "train", "--resume", trained.out / "p2_epoch_00001", "--phase", 3, "--out", tmp_path / "new",
+            "--data", data, says=f"was trained on .*, whose frames are not those of {data}",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", ["--seed=1", "--batch-size=16", "--sequence-length=5"])
+def test_order_and_noise_stay_in_the_middle_of_a_phase(trained, tiny_folder, tmp_path, flag):
+    run = ["--resume", trained.out, "--out", tmp_path / "new", "--data", tiny_folder]
+    more = ["--phase", 3, "--phase3-epochs", 3, flag]
+    refused("train", *run, *more, says=f"in the middle of a phase begun with {flag.split('=')[0]}")
 
 
 SPECIFIED = {
@@ -213,22 +207,20 @@ SPECIFIED = {
 @pytest.mark.parametrize("command", SPECIFIED.values(), ids=SPECIFIED)
 def test_the_documents_commands(command, trained, tiny_folder, tmp_path, monkeypatch):
     """The three training commands of the specification, flags unchanged. Where there is no GPU they are
-    understood as far as `--device cuda`; on the CPU the same flags train."""
-    import jax
-
+    understood as far as `--device cuda`."""
     if jax.default_backend() != "cpu":
         pytest.skip("this machine has a GPU")
     monkeypatch.chdir(tmp_path)
-    if "--resume" in command:
-        shutil.copytree(trained[0] / "p2_epoch_00001", "outputs/vla/joint/p2_epoch_00049")
-    refused(
-        "train", *command.split(), "--data", tiny_folder, says="^error: --device cuda: JAX finds no"
-    )
-    if "--resume" in command:
-        short = command.replace("cuda", "cpu").replace("100", "1").split()
-        result = call("train", *short, "--data", tiny_folder)
-        assert result.exit_code == 0, result.output
-        assert (tmp_path / "outputs/vla/joint/p3_epoch_00000").is_dir()
+    says = "^error: --device cuda: JAX finds no"
+    refused("train", *command.split(), "--data", tiny_folder, says=says)
+
+
+def test_the_document_resumes_phase_2_to_train_phase_3(trained, tmp_path):
+    """A checkpoint by the document's name of it, and what is left to train under the document's flags."""
+    shutil.copytree(trained.out / "p2_epoch_00001", tmp_path / "p2_epoch_00049")
+    meta = open_checkpoint(tmp_path / "p2_epoch_00049.pt").meta
+    given = dict(phase1_epochs=0, phase2_epochs=0, phase3_epochs=100)
+    assert plan_phases("all", make_settings(None, given, meta.settings), meta) == [3]
 
 
 @pytest.mark.parametrize("flag", [["--episodes", "0"], ["--seed", "-1"]])

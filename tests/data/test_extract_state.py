@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from gyrax.data.frames import load_frames
 from gyrax.data.lerobot.folder import open_folder
 from gyrax.data.windows import make_windows
 from gyrax.runtime.files import partial_name
-from tiny import TINY, write_tiny
+from tiny import write_tiny
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -194,14 +195,16 @@ def test_nothing_of_others_is_touched(tmp_path: Path):
     assert content(tmp_path) == before
 
 
-def test_training_and_evaluation_take_a_cache(tmp_path: Path):
-    folder, cache, run = write_tiny(tmp_path / "f"), tmp_path / "c", tmp_path / "run"
-    done(extract(folder, cache))
-    small = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
-    printed = done(call("train", "--phase", 2, "--data", cache, "--out", run, *small))
-    assert "6 episodes, 144 frames" in " ".join(printed.split())
+def test_evaluation_takes_a_cache(trained, tiny_folder: Path, tmp_path: Path):
+    """With the numbers of its folder. (The README's commands train on a cache.)"""
+    cache, checkpoint = tmp_path / "c", tmp_path / "p3_epoch_00001"
+    done(extract(tiny_folder, cache))
+    shutil.copytree(trained.out / checkpoint.name, checkpoint)
+    forecast_only = ("--no-baselines", "--long", 0, "--json")
     reports = [
-        json.loads(done(call("evaluate", "--checkpoint", run, "--data", data, "--json")))
-        for data in (cache, folder)
+        json.loads(
+            done(call("evaluate", "--checkpoint", checkpoint, "--data", data, *forecast_only))
+        )
+        for data in (cache, tiny_folder)
     ]
     np.testing.assert_allclose(*(r["model"]["geodesic"] for r in reports), rtol=1e-3)

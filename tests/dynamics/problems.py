@@ -7,6 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gyrax import PhaseState, kinetic_energy, langevin_terms
+from gyrax.dynamics import integrate
+
+# For loops that run for longer than they compile: the other tests' programs are not optimised at all.
+OPTIMISED = {"xla_backend_optimization_level": 1}
 
 PALINDROMES = ("baoab", "obabo", "aboba", "aoboa", "oabao", "bab")
 
@@ -63,6 +67,9 @@ def run(solver, terms, h, steps, y0, measure=lambda y: jnp.zeros(())):
     carry = (y0, solver.init(terms, 0.0, h, y0, None), jnp.zeros_like(first))
     y, _, worst = jax.lax.fori_loop(0, steps, step, carry)
     return y, worst
+
+
+compiled_integrate = eqx.filter_jit(integrate)  # run op by op, each of its operations is a program
 
 
 def slope(steps, errors):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from problems import harmonic, slope, terms_of, twisting_field
+from problems import OPTIMISED, harmonic, slope, terms_of, twisting_field
 from scipy import integrate, stats
 
 from gyrax import (
@@ -24,7 +24,7 @@ from gyrax import (
 T, CHAINS = 0.3, 4000
 
 
-@eqx.filter_jit
+@eqx.filter_jit(compiler_options=OPTIMISED)
 def sample(solver, dim, h, steps, burn, key, c=1.0, field=None, dtype="float64"):
     """Means of d² and of 2K/D over 4000 chains after `burn` steps, and the chains' last states."""
 

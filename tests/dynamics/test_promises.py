@@ -8,22 +8,23 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from problems import PALINDROMES, bumpy, slope, start, terms_of, tree_of, twisting_field
+from problems import OPTIMISED, PALINDROMES, bumpy, slope, start, terms_of, tree_of, twisting_field
 
 from gyrax import PresampledPath, solver_by_name, solver_names
 
-FINE, PATHS = 1024, 2000
+FINE, PATHS = 1024, 500
 STEPS = np.array([8, 16, 32, 64])
 
 
 @functools.cache
 def paths():
-    """2000 Brownian trees, each read at 1025 times."""
+    """500 Brownian trees, each read at 1025 times."""
     read = lambda key: PresampledPath.from_path(tree_of(1.0, 0.5 / FINE, 2, key), 0.0, 1.0, FINE)
-    return jax.jit(jax.vmap(lambda key: read(key).values))(jr.split(jr.key(3), PATHS))
+    several = jax.vmap(lambda key: read(key).values)
+    return jax.jit(several, compiler_options=OPTIMISED)(jr.split(jr.key(3), PATHS))
 
 
-@eqx.filter_jit
+@eqx.filter_jit(compiler_options=OPTIMISED)
 def ends(solver, values, steps, friction):
     """z and p at t = 1 on each path; force, field, curvature and a time-dependent control all on."""
 

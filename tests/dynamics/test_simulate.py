@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from problems import bumpy, start, terms_of, tree_of, twisting_field
+from problems import OPTIMISED, bumpy, start, terms_of, tree_of, twisting_field
 from scipy import stats
 
 from gyrax import GeodesicSplitting, PhaseState, PresampledPath, geometry, kinetic_energy
@@ -29,7 +29,7 @@ def noisy_terms(key, h=H, t1=T1, c=1.0, dtype=None):
 POISSON = JumpProcess(lambda t, z, args: args, lambda t, z, args, mark: -z)
 
 
-@eqx.filter_jit
+@eqx.filter_jit(compiler_options=OPTIMISED)
 def poisson_chains(keys, rate, dtype):
     def chain(key):
         noise, own = jr.split(key)
@@ -81,7 +81,7 @@ HOPPING = JumpProcess(
 HOP_H, HOPS = 0.125, 3
 
 
-@eqx.filter_jit
+@eqx.filter_jit(compiler_options=OPTIMISED)
 def hopping_chains(keys):
     """Chains until t = 4, and, by another route, the hazards between their first jumps."""
 

@@ -6,9 +6,12 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from gyrax.evaluation.baselines import Ridge, WindowBatch, constant_velocity, persistence
-from gyrax.evaluation.baselines.networks import matched_gru, matched_mlp, parameter_count
+from gyrax.evaluation.baselines import Gru, Mlp, Ridge, constant_velocity, persistence
+from gyrax.evaluation.encoded import Selection
 from gyrax.geometry import distance, exp_map
+from gyrax.model import Window
+from gyrax.model.forecaster import WORLD_MODEL
+from gyrax.nn.frozen import group_size
 
 
 def linear_windows(count, seed, c=0.7, noise=0.0):
@@ -30,35 +33,37 @@ def linear_windows(count, seed, c=0.7, noise=0.0):
         axis=1,
     ) + noise * rng.normal(size=(count, 4, 3))
     point = lambda v: np.asarray(exp_map(jnp.zeros(v.shape), jnp.asarray(v), c))
-    weights, episode = np.ones((count, 1)), np.arange(count) // 5
-    return WindowBatch(point(tangent), actions, point(target), c, weights, episode)
+    chart, mask = np.zeros((count, 5), int), np.ones((count, 4))
+    window = Window(point(tangent), np.ones((count, 1)), actions, point(target), chart, mask)
+    seen, truth = np.zeros((count, 1)), np.zeros((count, 4, 1))
+    return Selection(window, c, np.arange(count) // 5, seen, truth)
 
 
 def test_ridge_recovers_a_linear_law(x64):
     train, val, test = (linear_windows(300, seed) for seed in range(3))
-    ridge = Ridge(train, val)
-    assert test.errors(ridge(test)).max() < 0.05
-    assert test.errors(persistence(test)).mean() > 0.5
+    ridge = Ridge(train.window, val.window, train.c)
+    assert test.errors(ridge(test.window)).max() < 0.05
+    assert test.errors(persistence(test.window)).mean() > 0.5
 
 
 def test_ridge_chooses_its_penalty_by_validation(x64):
     """From few noisy windows the smallest penalty is not the best one."""
     train, val, test = (linear_windows(n, s, noise=0.5) for n, s in ((16, 0), (200, 1), (200, 2)))
-    chosen = test.errors(Ridge(train, val)(test)).mean()
-    unpenalised = test.errors(Ridge(train, train)(test)).mean()
+    chosen = test.errors(Ridge(train.window, val.window, test.c)(test.window)).mean()
+    unpenalised = test.errors(Ridge(train.window, train.window, test.c)(test.window)).mean()
     assert chosen < 0.9 * unpenalised
 
 
 def test_persistence_stands_still(x64):
     batch = linear_windows(5, 0)
-    np.testing.assert_array_equal(persistence(batch)[:, 2], batch.context[:, -1])
+    np.testing.assert_array_equal(persistence(batch.window)[:, 2], batch.window.context[:, -1])
 
 
 def test_constant_velocity_goes_on_along_the_geodesic(x64):
     """Equal steps, each of the length of the known one, on the geodesic through the known points."""
     batch = linear_windows(20, 0)
-    before, last = jnp.asarray(batch.context[:, 0]), jnp.asarray(batch.context[:, 1])
-    predicted = jnp.asarray(constant_velocity(batch))
+    before, last = jnp.asarray(batch.window.context[:, 0]), jnp.asarray(batch.window.context[:, 1])
+    predicted = jnp.asarray(constant_velocity(batch.window, batch.c))
     length = distance(before, last, batch.c)
     for h in range(4):
         np.testing.assert_allclose(distance(last, predicted[:, h], batch.c), (h + 1) * length)
@@ -68,28 +73,26 @@ def test_constant_velocity_goes_on_along_the_geodesic(x64):
 def test_foreign_actions_are_of_other_episodes():
     batch = linear_windows(40, 0)
     foreign = batch.with_foreign_actions(batch)
-    owner = {a.tobytes(): e for a, e in zip(batch.actions, batch.episode, strict=True)}
-    assert all(
-        owner[a.tobytes()] != e for a, e in zip(foreign.actions, foreign.episode, strict=True)
-    )
-    np.testing.assert_array_equal(foreign.context, batch.context)
+    owner = {a.tobytes(): e for a, e in zip(batch.window.actions, batch.episode, strict=True)}
+    assert all(owner[a.tobytes()] != e for a, e in zip(foreign.actions, batch.episode, strict=True))
+    np.testing.assert_array_equal(foreign.context, batch.window.context)
 
 
 @pytest.mark.parametrize("target", [700, 2900, 41_003, 498_000])
 @pytest.mark.parametrize("context", [1, 2])
 def test_networks_are_of_the_size_asked_for(target, context):
-    mlp = matched_mlp(target, 5, 3, context=context, c=1.0)(jr.key(0))
-    gru = matched_gru(target, 5, 3, c=1.0)(jr.key(0))
+    mlp = Mlp.of_size(target, 5, 3, context=context, c=1.0)(jr.key(0))
+    gru = Gru.of_size(target, 5, 3, c=1.0)(jr.key(0))
     for network in (mlp, gru):
-        assert abs(parameter_count(network) / target - 1) < 0.05
+        assert abs(group_size(network, network.groups(), WORLD_MODEL) / target - 1) < 0.05
 
 
 def test_networks_start_near_standing_still(x64):
     batch = linear_windows(6, 0)
     for network in (
-        matched_mlp(3000, 3, 2, context=2, c=batch.c)(jr.key(0)),
-        matched_gru(3000, 3, 2, c=batch.c)(jr.key(0)),
+        Mlp.of_size(3000, 3, 2, context=2, c=batch.c)(jr.key(0)),
+        Gru.of_size(3000, 3, 2, c=batch.c)(jr.key(0)),
     ):
-        points = jax.vmap(network.forecast)(batch.context, batch.weights, batch.actions)
-        assert np.abs(points - persistence(batch)).max() < 0.1
-        assert points.shape == batch.target.shape
+        points = jax.vmap(network.forecast)(batch.window)
+        assert np.abs(points - persistence(batch.window)).max() < 0.1
+        assert points.shape == batch.window.target.shape

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from gyrax._errors import InputError
-from gyrax.evaluation.baselines import WindowBatch
 from gyrax.evaluation.calibration import LEVEL, calibrated, coverage
-from gyrax.evaluation.latents import Selection
+from gyrax.evaluation.encoded import Selection
+from gyrax.evaluation.forecasts import decode
 from gyrax.evaluation.sampling import at_temperature
-from gyrax.evaluation.scores import decode
-from gyrax.nn import Frozen
+from gyrax.model import Window
+from gyrax.nn import Coefficient
 from gyrax.training.build import build_system
-from gyrax.training.settings import make_config
+from gyrax.training.presets import make_settings
 from tiny import TINY
 
 COUNT, TRUE = 300, 0.05
@@ -28,36 +28,41 @@ COUNT, TRUE = 300, 0.05
 def noisy():
     """An untrained model, and windows that it made itself, each at its own temperature."""
     changed = dict(wm_use_boris=False, wm_use_jump=False, wm_servo=4, wm_memory=3)
-    config = make_config("default", TINY | changed)
+    config = make_settings("default", TINY | changed)
     system = build_system(config, 8, key=jr.key(0))
     keys = jr.split(jr.key(1), 5)
     context = 0.2 * jr.normal(keys[0], (COUNT, 2, 3))
     weights = jnp.full((COUNT, 3), 1 / 3)
-    actions = jr.normal(keys[1], (COUNT, config.horizon, config.action_width))
+    horizon = config.training.horizon
+    actions = jr.normal(keys[1], (COUNT, horizon, config.data.action_width))
+    none = jnp.zeros((COUNT, horizon, 3)), jnp.zeros((COUNT, horizon + 1), int)
+    window = Window(context, weights, actions, *none, jnp.ones((COUNT, horizon)))
     off = jnp.exp(jr.normal(keys[3], (COUNT, 1)) - 1.5)
     seen = decode(system, np.asarray(context[:, -1])) + off * jr.normal(keys[4], (COUNT, 8))
     heat = TRUE * np.mean((decode(system, np.asarray(context[:, -1])) - seen) ** 2, axis=-1)
 
     @eqx.filter_jit
-    def make(context, weights, actions, keys, heat):
-        one = lambda window, T: at_temperature(system, T).rollout(*(a[None] for a in window))
-        windows = (context, weights, actions, keys)
-        return jax.vmap(one)(windows, heat).positions[:, 0]
+    def make(window, keys, heat):
+        one = lambda window, key, T: at_temperature(system, T).rollout(window, key).points
+        return jax.vmap(one)(window, keys, heat)
 
-    made = make(context, weights, actions, jr.split(keys[2], COUNT), jnp.asarray(heat))
-    arrays = (np.asarray(a) for a in (context, actions, made))
-    episode = np.arange(COUNT) // 50
-    batch = WindowBatch(*arrays, config.curvature, np.asarray(weights), episode)
-    truth = np.zeros((COUNT, config.horizon, 8))
-    chart = np.zeros((COUNT, config.horizon), int)
-    return system, Selection(batch, np.asarray(seen), truth, chart, ()), np.asarray(heat)
+    made = make(window, jr.split(keys[2], COUNT), jnp.asarray(heat))
+    window = jax.tree.map(np.asarray, replace(window, target=made))
+    chosen = Selection(
+        window,
+        config.encoder.curvature,
+        np.arange(COUNT) // 50,
+        np.asarray(seen),
+        np.zeros((COUNT, horizon, 8)),
+    )
+    return system, chosen, np.asarray(heat)
 
 
 def test_finds_the_factor(noisy):
     system, windows, _ = noisy
     found = calibrated(system, windows, 20, seed=3)
     assert TRUE / 1.3 < found < TRUE * 1.3
-    assert system.world_model.noise_temperature == 0.0
+    assert system.world_model.temperature.is_zero
 
 
 def test_windows_are_covered_alike_where_frames_are_known_well_and_badly(noisy):
@@ -80,13 +85,13 @@ def calibrated_alike(system, windows):
 
 def test_without_friction_no_temperature_helps(noisy):
     system, windows, _ = noisy
-    still = replace(system.world_model, friction_parameter=Frozen(jnp.zeros(())))
+    still = replace(system.world_model, friction=Coefficient.fixed(0.0))
     with pytest.raises(InputError, match="friction is 0"):
         calibrated(replace(system, world_model=still), windows, 20, seed=3)
 
 
 def test_frames_that_are_known_exactly_have_no_noise_to_scale(noisy):
     system, windows, _ = noisy
-    exact = replace(windows, seen=decode(system, windows.batch.context[:, -1]))
+    exact = replace(windows, seen=decode(system, windows.window.context[:, -1]))
     with pytest.raises(InputError, match="leave --samples out"):
         calibrated(system, exact, 20, seed=3)

@@ -1,7 +1,5 @@
 """The flat twin against Euclidean space."""
 
-from dataclasses import replace
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -20,8 +18,9 @@ from gyrax.geometry import (
     log_map,
     mobius_add,
 )
+from gyrax.model import Window
 from gyrax.training.build import build_system, build_world_model
-from gyrax.training.settings import make_config
+from gyrax.training.presets import make_settings
 from tiny import TINY
 
 
@@ -44,9 +43,9 @@ def test_geometry_is_euclidean():
 def twin():
     changed = dict(wm_use_boris=False, curvature=0.8, solver="baoab", wm_servo=0, wm_memory=0,
                    action_history=1)  # fmt: skip
-    config = make_config("default", TINY | changed)
+    config = make_settings("default", TINY | changed)
     ball = build_system(config, 8, key=jr.key(1)).world_model
-    flat_config = replace(config, curvature=FLAT)
+    flat_config = make_settings(None, {"curvature": FLAT}, config)
     flat = build_world_model(flat_config, ball.jump_operator.center, key=jr.key(2))
     return FlatTwin.of(ball, flat), ball, config
 
@@ -55,12 +54,12 @@ def test_starts_with_the_parameters_of_the_model(twin):
     twin, ball, config = twin
     np.testing.assert_array_equal(twin.model.control.head.weight, ball.control.head.weight)
     center = ball.chart_target.center
-    moved = log_map(jnp.zeros_like(center), center, config.curvature)
+    moved = log_map(jnp.zeros_like(center), center, config.encoder.curvature)
     np.testing.assert_allclose(twin.model.chart_target.center, moved)
     assert twin.model.c == FLAT and twin.model.control.c == FLAT
     np.testing.assert_allclose(
         distance(jnp.zeros(3), twin.model.chart_target.center, FLAT),
-        distance(jnp.zeros(3), center, config.curvature),
+        distance(jnp.zeros(3), center, config.encoder.curvature),
         rtol=1e-5,
     )
 
@@ -75,10 +74,10 @@ def test_is_a_euclidean_baoab(twin):
     context = exp_map(jnp.zeros((2, 3)), jnp.asarray(0.3 * rng.normal(size=(2, 3)), jnp.float32))
     actions = jnp.asarray(rng.normal(size=(3, 6)), jnp.float32)
     weights = jnp.full(3, 1 / 3)
-    before, v = log_map(jnp.zeros((2, 3)), context, config.curvature)
+    before, v = log_map(jnp.zeros((2, 3)), context, config.encoder.curvature)
     model, folded = twin.model, twin.model.fold()
     p = 4 * (v - before) / model.frame_time + 2 * model.momentum_init.linear(v)
-    h, decay = model.dt, jnp.exp(-model.friction * model.dt)
+    h, decay = model.dt, jnp.exp(-model.friction.value * model.dt)
     points = []
     for action in actions:
         p = p - 0.5 * h * folded.forces(v, action, weights).kick
@@ -88,7 +87,9 @@ def test_is_a_euclidean_baoab(twin):
         p = p - 0.5 * h * folded.forces(v, action, weights).kick
         points.append(v)
         weights = jax.nn.softmax(folded.readout(v, action, weights).chart_logits)
-    want = exp_map(jnp.zeros((3, 3)), jnp.stack(points), config.curvature)
-    found = jax.jit(lambda *window: twin.forecast(*window))(context, jnp.full(3, 1 / 3), actions)
+    want = exp_map(jnp.zeros((3, 3)), jnp.stack(points), config.encoder.curvature)
+    none = jnp.zeros((3, 3)), jnp.zeros(4, int), jnp.ones(3)
+    window = Window(context, jnp.full(3, 1 / 3), actions, *none)
+    found = jax.jit(lambda window: twin.forecast(window))(window)
     np.testing.assert_allclose(found, want, rtol=2e-4, atol=2e-5)
     assert float(jnp.abs(points[-1] - before).max()) > 0.05

@@ -1,4 +1,4 @@
-"""The seven components against an independent implementation of the specification."""
+"""The seven components against an independent implementation of the document."""
 
 import equinox as eqx
 import jax

@@ -12,12 +12,11 @@ import pytest
 import gyrax
 from gyrax.dynamics import integrate
 from gyrax.fields import ServoForce
+from gyrax.fields import servo as servo_force
 from gyrax.geometry import distance, exp_map, flat, log_map
-from gyrax.training import regression
+from gyrax.model.window import gather_windows
 from gyrax.training.build import build_world_model
-from gyrax.training.phases import Data
-from gyrax.training.regression import regress_servo
-from gyrax.training.settings import TrainConfig
+from gyrax.training.presets import make_settings
 
 pytestmark = pytest.mark.usefixtures("x64")
 DIM, ACTIONS = 4, 2
@@ -36,12 +35,17 @@ def test_a_frame_of_kick_rub_and_drift_arrives_at_the_goal(c, friction):
     z, action = 0.2 * jr.normal(jr.key(3), (DIM,)), jr.normal(jr.key(4), (ACTIONS,))
     p = flat(z, 0.3 * jr.normal(jr.key(5), (DIM,)), c)
     memory = 0.5 * jr.normal(jr.key(6), (3,))
-    force, after = servo(z, p, action, memory, friction=friction, time=time)
-    terms = gyrax.langevin_terms(
-        lambda t, z, args: -force, friction=friction, temperature=0.0, path=None, c=c
-    )
-    end = integrate(terms, gyrax.solver_by_name("boa"), 0.0, time, 1, gyrax.PhaseState(z, p))
-    goal, same = servo.goal(z, p, action, memory, time)
+
+    @eqx.filter_jit
+    def frame(servo):
+        force, after = servo(z, p, action, memory, friction=friction, time=time)
+        terms = gyrax.langevin_terms(
+            lambda t, z, args: -force, friction=friction, temperature=0.0, path=None, c=c
+        )
+        end = integrate(terms, gyrax.solver_by_name("boa"), 0.0, time, 1, gyrax.PhaseState(z, p))
+        return end, after, *servo.goal(z, p, action, memory, time)
+
+    end, after, goal, same = frame(servo)
     np.testing.assert_array_equal(after, same)
     assert distance(z, goal, c) > 0.1
     assert distance(end.z, goal, c) < 1e-10
@@ -99,7 +103,7 @@ def penalised(y, actions, index):
     y, actions = y.reshape(-1, DIM), actions.reshape(-1, ACTIONS)
     before, here, after = (y[index[:, i]] for i in range(3))
     x = np.hstack([here, here - before, actions[index[:, 1]], np.ones((len(here), 1))])
-    rows = (regression.PENALTY * len(x)) ** 0.5 * np.eye(x.shape[1])[:-1]
+    rows = (servo_force.PENALTY * len(x)) ** 0.5 * np.eye(x.shape[1])[:-1]
     second = np.vstack([after - 2 * here + before, np.zeros((len(rows), DIM))])
     return np.linalg.lstsq(np.vstack([x, rows]), second)[0].T
 
@@ -114,21 +118,25 @@ def test_regression_finds_the_recurrence_and_a_rollout_follows_it(context, monke
         [np.arange(e * frames, (e + 1) * frames - length)[:, None] + np.arange(length)
          for e in range(episodes)]
     )  # fmt: skip
-    mask = jnp.ones((len(index), length - context))
-    data = Data(jnp.zeros((len(z), 1)), jnp.asarray(actions.reshape(-1, ACTIONS)),
-                jnp.asarray(index), mask, (z, None, None))  # fmt: skip
-    config = TrainConfig(latent_dim=DIM, num_charts=2, wm_d_model=8, action_dim=ACTIONS, wm_dt=1.0,
-                         wm_servo=8, solver="boa", wm_context=2, wm_output_init=1e-9, wm_T_c=0.0,
-                         wm_alpha_potential=0.0, wm_gamma_risk=0.0, wm_use_jump=False)  # fmt: skip
-    model = build_world_model(config, 0.1 * jr.normal(jr.key(0), (2, DIM)), key=jr.key(1))
+    mask = np.ones((len(index), length - context))
+    acts, none = actions.reshape(-1, ACTIONS), np.zeros((len(z), 2))
+    windows = gather_windows(np.asarray(z), none, none[:, 0].astype(int), acts, index, mask)
+    settings = make_settings("document", dict(
+        latent_dim=DIM, num_charts=2, wm_d_model=8, action_dim=ACTIONS, wm_dt=1.0, wm_servo=8,
+        solver="boa", wm_context=2, wm_output_init=1e-9, wm_T_c=0.0, wm_alpha_potential=0.0,
+        wm_gamma_risk=0.0, wm_use_jump=False))  # fmt: skip
+    model = build_world_model(settings, 0.1 * jr.normal(jr.key(0), (2, DIM)), key=jr.key(1))
     model = jax.tree.map(lambda x: x.astype(float) if isinstance(x, jax.Array) else x, model)
-    shrunk = regress_servo(model, data, z).servo.start.value
+    shrunk = model.regressed(windows).servo.start.value
     np.testing.assert_allclose(shrunk, penalised(y, actions, index), atol=1e-9)
-    monkeypatch.setattr(regression, "PENALTY", 1e-6)
-    model = regress_servo(model, data, z)
+    monkeypatch.setattr(servo_force, "PENALTY", 1e-6)
+    model = model.regressed(windows)
     np.testing.assert_allclose(model.servo.start.value, matrix, atol=1e-3)  # the penalty
     layers = (*model.servo.layers[:-1], jax.tree.map(jnp.zeros_like, model.servo.layers[-1]))
     model = dataclasses.replace(model, servo=dataclasses.replace(model.servo, layers=layers))
     i = index[3]
-    out = model.rollout(z[i[1]], data.actions[i[1:-1]], jnp.array([1.0, 0.0]), z_previous=z[i[0]])
+    roll = eqx.filter_jit(lambda model, *args, **kw: model.rollout(*args, **kw))
+    out = roll(
+        model, z[i[1]], jnp.asarray(acts[i[1:-1]]), jnp.array([1.0, 0.0]), z_previous=z[i[0]]
+    )
     assert float(distance(out.positions, z[i[2:]]).max()) < 5e-3

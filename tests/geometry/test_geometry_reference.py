@@ -1,4 +1,4 @@
-"""The geometry against an independent PyTorch implementation of the specification."""
+"""The geometry against an independent PyTorch implementation of the document."""
 
 import jax
 import jax.numpy as jnp

@@ -248,7 +248,7 @@ def distances(x, y, c):
 
 @pytest.mark.parametrize("c", [1.0, 0.16, 2.5])
 def test_distance_keeps_its_relative_accuracy_far_from_the_origin(c, dtype):
-    """Relative 1e-9 out to d = 24 in float64, 1e-3 out to d = 12 in float32 (design, section 2)."""
+    """Relative 1e-9 out to d = 24 in float64, 1e-3 out to d = 12 in float32 (docs/model.md, section 1)."""
     reach, tolerance = (24.0, 1e-9) if dtype == jnp.float64 else (12.0, 1e-3)
     rng = np.random.default_rng(0)
     radius = np.tanh(np.linspace(0.02, 1.0, 40)[:, None] * reach / 4)

@@ -10,9 +10,8 @@ import pytest
 
 from gyrax.dynamics import PhaseState, kinetic_energy, solver_by_name
 from gyrax.geometry import distance, flat, log_map
-from gyrax.model.folded import FoldedWorldModel
 from gyrax.training.build import build_system
-from gyrax.training.settings import make_config
+from gyrax.training.presets import make_settings
 
 SMALL = dict(latent_dim=3, num_charts=4, wm_d_model=12, hidden_dim=16, codes_per_chart=3,
              action_dim=2, wm_token_init=1.0, wm_dt=0.3)  # fmt: skip
@@ -20,7 +19,7 @@ HORIZON = 4
 
 
 def world_model(**changes):
-    return build_system(make_config("document", SMALL | changes), 5, key=jr.key(3)).world_model
+    return build_system(make_settings("document", SMALL | changes), 5, key=jr.key(3)).world_model
 
 
 def start(dtype=jnp.float32):
@@ -40,17 +39,19 @@ def test_rollout_is_diffeqsolve_frame_by_frame(solver, x64):
 
     @eqx.filter_jit
     def by_hand(model):
-        folded = FoldedWorldModel(model)
-        y, w, out = PhaseState(z0, model.initial_momentum(z0)), w0, []
-        for action in actions:
+        folded = model.fold()
+
+        def frame(carry, action):
+            y, w = carry
             y = diffrax.diffeqsolve(
                 model.terms(folded, None), solver_by_name(solver), 0.0, model.frame_time, model.dt,
                 y, (action, w), max_steps=3, saveat=diffrax.SaveAt(t1=True),
             ).ys  # fmt: skip
             y = jax.tree.map(lambda x: x[0], y)
-            out.append(y)
-            w = jax.nn.softmax(model.chart_target(y.z, action))
-        return jax.tree.map(lambda *x: jnp.stack(x), *out)
+            return (y, jax.nn.softmax(model.chart_target(y.z, action))), y
+
+        first = PhaseState(z0, model.initial_momentum(z0)), w0
+        return jax.lax.scan(frame, first, actions)[1]
 
     want, have = by_hand(model), roll(model, z0, actions, w0)
     np.testing.assert_allclose(have.positions, want.z, atol=1e-12)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gyrax.runtime.device import compiled, keep_float32, use_measured_compiler
+from gyrax.runtime.device import CPU_OPTIONS, compiled, keep_float32, use_measured_compiler
 
 PRECISION = "jax_default_matmul_precision"
 
@@ -47,9 +47,11 @@ def test_the_collector_waits_for_a_trace_and_goes_on_after_it_even_if_it_fails()
     assert gc.isenabled()
 
 
-def test_only_the_epochs_of_phase_2_are_compiled_otherwise():
-    """The options of a phase reach XLA, which refuses those that it does not know."""
-    quick = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+def test_only_the_epochs_of_phase_2_are_compiled_otherwise(monkeypatch):
+    """The options of a phase reach XLA, which refuses those that it does not know. (conftest.py takes them
+    from the other tests.)"""
+    monkeypatch.setitem(CPU_OPTIONS, 2, {"xla_backend_optimization_level": 1})
+    quick = CPU_OPTIONS[2] if jax.default_backend() == "cpu" else None
     options = {1: None, 2: quick}
     seen = []
 

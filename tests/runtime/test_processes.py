@@ -18,7 +18,8 @@ SETTINGS = TINY | {"phase1_epochs": 1, "phase2_epochs": 1, "wm_T_c": 0.1, "batch
 
 def command(data, out, *more):
     flags = [x for k, v in SETTINGS.items() for x in (f"--{k.replace('_', '-')}", str(v))]
-    return [sys.executable, str(CLI), "train", "--phase", "2", "--preset", "document", "--device", "cpu",
+    preset = [] if "--resume" in more else ["--preset", "document"]
+    return [sys.executable, str(CLI), "train", "--phase", "2", *preset, "--device", "cpu",
             "--data", str(data), "--out", str(out), *flags, *more]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from commands.test_train import call, refused
+from commandline import call, refused
 from gyrax.commands.simulate import simulate
 from gyrax.data.normaliser import Normaliser
 from gyrax.simulation import plan as plans
@@ -20,9 +20,9 @@ from gyrax.simulation.law import exact_law
 from gyrax.simulation.plan import make_plan
 from gyrax.simulation.potentials import POTENTIALS
 from gyrax.simulation.setup import SimulationConfig, resolve
-from gyrax.training import checkpoint as ckpt
 from gyrax.training.build import build_system
-from gyrax.training.settings import TrainConfig
+from gyrax.training.checkpoint import Meta, Saver, open_checkpoint
+from gyrax.training.presets import make_settings
 from gyrax.training.state import TrainState
 from tiny import TINY
 
@@ -220,26 +220,26 @@ def test_memory_is_bounded(monkeypatch):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Checkpoints of phases 1 and 2, as training writes them, of a world model as it is initialised."""
-    config = TrainConfig(**TINY)
-    system, zero = build_system(config, 8, key=jax.random.key(1)), jnp.zeros((), jnp.int32)
+    settings = make_settings("document", TINY)
+    system, zero = build_system(settings, 8, key=jax.random.key(1)), jnp.zeros((), jnp.int32)
     normaliser = Normaliser(*(np.full(n, x, np.float32) for n in (8, 6) for x in (0.0, 1.0)))
     out = tmp_path_factory.mktemp("runs")
     for phase in (1, 2):
         state = TrainState(system, None, zero, zero + 2, jax.random.key(0), phase)
-        ckpt.save(out, state, normaliser, config, "nowhere")
+        saver = Saver(out, phase, normaliser, Meta(settings, phase, 2, 8, "nowhere", ""))
+        saver(state)
+        saver.finish()
     return out
 
 
 def test_a_trained_world_model(run, tmp_path):
-    from gyrax.training.loop import load_system, open_checkpoint
-
     arrays, parameters, printed = simulated(
         tmp_path, "--potential", "world-model", "--checkpoint", run, *SMALL, "--friction", 0,
         "--solver", "bab", "--steps", 60,
     )  # fmt: skip
     assert arrays["positions"].shape == (3, 61, TINY["latent_dim"])
     assert parameters["dim"] == TINY["latent_dim"] and "no exact law" in printed
-    model = load_system(open_checkpoint(run)).world_model
+    model = open_checkpoint(run).system().world_model
     weights = jnp.full(TINY["num_charts"], 1 / TINY["num_charts"])
     _, phi = model.potential(jnp.asarray(arrays["positions"][0, 0]), weights)
     assert arrays["potential"][0, 0] == pytest.approx(float(phi), rel=1e-4)
@@ -309,8 +309,8 @@ def test_checkpoints_that_hold_no_world_model(run, tmp_path):
     refused(*flags, run / "p1_epoch_00001", says="phase 1, before the world model is trained")
     refused(*flags, tmp_path, says="holds no checkpoint")
     shutil.copytree(run / "p2_epoch_00001", tmp_path / "p2_epoch_00001")
-    (tmp_path / "p2_epoch_00001/meta.json").write_text("{")
-    refused(*flags, tmp_path / "p2_epoch_00001", says="meta.json: cannot be read")
+    (tmp_path / "p2_epoch_00001/meta/metadata").write_text("{")
+    refused(*flags, tmp_path / "p2_epoch_00001", says="p2_epoch_00001: cannot be read")
     assert not (tmp_path / "s").exists()
 
 

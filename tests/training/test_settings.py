@@ -1,13 +1,23 @@
-"""Settings against the specification's tables."""
+"""Settings against the document's tables."""
 
-import dataclasses
+import json
 
 import pytest
 
 from gyrax._errors import InputError
-from gyrax.training.settings import TrainConfig, changes, from_json, make_config, to_json
+from gyrax.losses.total import TERMS
+from gyrax.training.presets import (
+    FOLDER,
+    PRESETS,
+    differences,
+    from_dict,
+    load_preset,
+    make_settings,
+    to_dict,
+)
+from gyrax.training.settings import LEAVES
 
-# The tables of the specification, flag by flag.
+# The document's tables, flag by flag.
 SPECIFIED = {
     "--latent-dim": 3, "--num-charts": 16, "--wm-d-model": 128, "--action-dim": 6,
     "--hidden-dim": 256, "--codes-per-chart": 64,
@@ -26,23 +36,61 @@ WEIGHTS = {
 }  # fmt: skip
 
 
-def test_document_preset_is_the_specification():
-    config = make_config("document", {})
+def test_the_document_preset_has_the_documents_values():
+    settings = load_preset("document")
+    by_flag = {leaf.name: leaf.of(settings) for leaf in LEAVES.values()}
     for flag, value in SPECIFIED.items():
-        assert getattr(config, flag[2:].replace("-", "_")) == value, flag
-    assert config.weights == WEIGHTS | {"jump_likelihood": 0.0, "energy_score": 0.0}
-    assert (config.encoder_scale, config.dynamics_scale) == (0.1, 1.0)
-    assert (config.solver, config.wm_context, config.wm_substeps, config.wm_force) == (
+        assert by_flag[flag] == value, flag
+    assert settings.weights == WEIGHTS | {"jump_likelihood": 0.0, "energy_score": 0.0}
+    joint, motion = settings.training.phase3, settings.integration
+    assert (joint.encoder_scale, joint.dynamics_scale) == (0.1, 1.0)
+    assert (motion.solver, motion.context, motion.substeps, motion.force) == (
         "baoab", 1, 1, "direct",
     )  # fmt: skip
-    assert changes(config) == {}
 
 
 def test_presets_and_overrides():
-    config = make_config("default", {"latent_dim": 5, "w_geodesic": 2.0})
-    assert config.latent_dim == 5 and config.weights["geodesic"] == 2.0
-    assert changes(config)["latent_dim"] == (3, 5)
-    assert from_json(to_json(config), "here") == config
+    settings = make_settings("default", {"latent_dim": 5, "w_geodesic": 2.0})
+    assert settings.encoder.latent_dim == 5 and settings.weights["geodesic"] == 2.0
+    assert differences(load_preset("document"), settings)[LEAVES["latent_dim"]] == (3, 5)
+    stored = json.loads(json.dumps(to_dict(settings)))
+    assert from_dict(stored, "here") == settings
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_complete_and_name_every_loss_once(name):
+    settings = load_preset(name)
+    assert list(settings.weights) == [term.name for term in TERMS]
+    assert len({leaf.flag for leaf in LEAVES.values()}) == len(LEAVES)
+
+
+def test_departures_of_the_default_preset_have_their_reason_beside_them():
+    lines = (FOLDER / "default.toml").read_text().splitlines()
+    reasons = sum(line.startswith("#") for line in lines[1:])
+    assert reasons == len(differences(load_preset("document"), load_preset("default")))
+    for i, line in enumerate(lines[1:], start=1):
+        assert not line.startswith("#") or "=" in lines[i + 1], line
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (("latent_dim = 16\n", ""), "encoder lacks latent_dim"),
+        (("latent_dim = 16", "latent_dim = 16\nlatent_dims = 2"), "encoder has latent_dims, which"),
+        (("latent_dim = 16", "latent_dim = \"x\""), "encoder.latent_dim is 'x', expected .* int"),
+        (("gate_charts = true", "gate_charts = 1"), "world_model.gate_charts is 1, expected .* bool"),
+        (("recon = 1.0", "rekon = 1.0"), "weights lacks recon"),
+        (("[data]", "[data"), "is no TOML file"),
+        (("latent_dim = 16", "latent_dim = 1"), "--latent-dim is 1; give 2 or more"),
+    ],
+)  # fmt: skip
+def test_a_preset_of_ones_own(tmp_path, edit, message):
+    text = (FOLDER / "default.toml").read_text()
+    (tmp_path / "own.toml").write_text(text)
+    assert load_preset(str(tmp_path / "own.toml")) == load_preset("default")
+    (tmp_path / "own.toml").write_text(text.replace(*edit))
+    with pytest.raises(InputError, match=message):
+        load_preset(str(tmp_path / "own.toml"))
 
 
 @pytest.mark.parametrize(
@@ -66,14 +114,21 @@ def test_presets_and_overrides():
 )
 def test_unusable_settings(settings, message):
     with pytest.raises(InputError, match=message):
-        make_config("document", settings)
+        make_settings("document", settings)
 
 
 def test_unknown_preset():
     with pytest.raises(InputError, match="--preset is 'x'"):
-        make_config("x", {})
+        load_preset("x")
+
+
+def test_a_run_that_is_gone_on_with_keeps_its_settings():
+    base = load_preset("quick")
+    assert make_settings(None, {"seed": 3}, base).training.run.seed == 3
+    with pytest.raises(InputError, match="leave --preset out"):
+        make_settings("quick", {}, base)
 
 
 def test_every_setting_has_help():
-    for field in dataclasses.fields(TrainConfig):
-        assert field.name == "weights" or field.metadata["help"]
+    for leaf in LEAVES.values():
+        assert leaf.help and leaf.flag.startswith("--"), leaf

@@ -1,7 +1,6 @@
 """Training: freezing, resuming, and what a checkpoint holds."""
 
 import json
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -11,12 +10,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from commandline import compilations
 from gyrax.data.frames import load_frames
 from gyrax.nn import SpectralLinear
 from gyrax.training.build import build_system
-from gyrax.training.loop import Trainer, load_system, open_checkpoint
+from gyrax.training.checkpoint import open_checkpoint
+from gyrax.training.dataset import Dataset
 from gyrax.training.phases import make_phases
-from gyrax.training.settings import make_config
+from gyrax.training.presets import make_settings
+from gyrax.training.trainer import Trainer
 from tiny import TINY
 
 
@@ -26,19 +28,16 @@ def frames(tiny_folder):
 
 
 def run(frames, out, planned, resume=None, **changes):
-    config = make_config("default", TINY | changes)
+    config = make_settings("default", TINY | changes)
     resumed = None if resume is None else open_checkpoint(resume)
-    with open(out.parent / "console.txt", "a") as file:
-        trainer = Trainer(config, frames, out, Console(file=file), resumed)
-        return trainer.train(planned)
+    dataset = Dataset.of(frames, config, None if resumed is None else resumed.normaliser)
+    return Trainer(config, dataset, out, Console(quiet=True), resumed).train(planned)
 
 
-@pytest.fixture(scope="module")
-def whole(frames, tmp_path_factory):
-    """All three phases, a checkpoint every epoch."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    run(frames, out, [1, 2, 3])
-    return out
+@pytest.fixture
+def whole(trained):
+    """A run of all three phases, with a checkpoint every epoch."""
+    return trained.out
 
 
 def arrays_of(tree):
@@ -52,14 +51,14 @@ def same(a, b):
 
 def test_phases_train_only_their_own(whole):
     """Phase 2 leaves encoder, decoder and jump operator as they are, to the bit, and saves them."""
-    one, two, three = (load_system(open_checkpoint(whole / f"p{n}_epoch_00001")) for n in (1, 2, 3))
+    one, two, three = (open_checkpoint(whole / f"p{n}_epoch_00001").system() for n in (1, 2, 3))
     for part in ("encoder", "decoder"):
         assert same(getattr(one, part), getattr(two, part)), part
         assert not same(getattr(two, part), getattr(three, part)), part
     assert same(one.world_model.jump_operator, two.world_model.jump_operator)
     assert not same(one.world_model.control, two.world_model.control)
     assert not same(two.world_model.control, three.world_model.control)
-    config = make_config("default", TINY)
+    config = make_settings("default", TINY)
     fresh = build_system(config, 8, key=jr.fold_in(jr.key(0), 0))
     assert same(fresh.world_model.control, one.world_model.control)
     assert not same(fresh.encoder, one.encoder)
@@ -67,7 +66,7 @@ def test_phases_train_only_their_own(whole):
 
 def test_saved_layers_do_not_stretch(whole):
     """The true largest singular value of every spectral layer of a trained system is at most one."""
-    system = load_system(open_checkpoint(whole))
+    system = open_checkpoint(whole).system()
     is_layer = lambda node: isinstance(node, SpectralLinear)
     layers = [n for n in jax.tree.leaves(system, is_leaf=is_layer) if is_layer(n)]
     assert len(layers) > 15
@@ -76,7 +75,7 @@ def test_saved_layers_do_not_stretch(whole):
 
 
 def test_frozen_buffers_never_train():
-    config = make_config("default", TINY)
+    config = make_settings("default", TINY)
     system = build_system(config, 8, key=jr.key(0))
     for phase in make_phases(config).values():
         trained = phase.trainable(system)
@@ -88,11 +87,30 @@ def test_frozen_buffers_never_train():
     assert joint.world_model.jump_operator.center == "encoder"
 
 
-@pytest.mark.parametrize("phase", [1, 2])
+@pytest.mark.parametrize("phase", [1, 2, 3])
 def test_resuming_equals_not_stopping(whole, frames, tmp_path, phase):
-    resumed, _ = run(frames, tmp_path / "run", [phase], resume=whole / f"p{phase}_epoch_00000")
-    straight = load_system(open_checkpoint(whole / f"p{phase}_epoch_00001"))
-    assert same(resumed, straight)
+    """To the bit, and not only the system: all that training goes on from."""
+    with compilations() as compiled:
+        trained = run(frames, tmp_path / "run", [phase], resume=whole / f"p{phase}_epoch_00000")
+    assert compiled.count == 1
+    straight = open_checkpoint(whole / f"p{phase}_epoch_00001")
+    assert same(trained.system, straight.system())
+    again = open_checkpoint(trained.path)
+    assert again.meta._replace(source="") == straight.meta._replace(source="")
+    assert again.arrays.keys() == straight.arrays.keys()
+    for name, array in straight.arrays.items():
+        np.testing.assert_array_equal(again.arrays[name], array, err_msg=name)
+
+
+def test_a_temperature_is_trained_where_sampled_forecasts_are_scored(frames, tmp_path):
+    """Here with a batch larger than the data, which is then one batch."""
+    noisy = dict(wm_T_c=0.05, wm_learn_temperature=True, w_energy_score=1.0)
+    trained = run(frames, tmp_path / "run", [2], batch_size=10_000, **noisy)
+    assert int(open_checkpoint(trained.path).arrays[".step"]) == TINY["phase2_epochs"]
+    temperature = float(trained.system.world_model.temperature.value)
+    assert temperature > 0 and temperature != pytest.approx(0.05, abs=1e-5)
+    records = [json.loads(line) for line in (tmp_path / "run/log.jsonl").open()]
+    assert all(np.isfinite(record["energy_score"]) for record in records)
 
 
 def test_log_has_every_epoch(whole):
@@ -108,11 +126,13 @@ def test_log_has_every_epoch(whole):
 def test_targets_are_detached(frames):
     """In phase 3 no gradient of the dynamics reaches the encoder through the frames to be predicted:
     with rollouts that do not depend on their start, it gets none at all."""
-    config = make_config("default", TINY | dict(encoder_scale=0.0, wm_context=1, sequence_length=3))
+    config = make_settings(
+        "default",
+        TINY | dict(encoder_scale=0.0, wm_context=1, sequence_length=3, wm_servo=0, wm_memory=0),
+    )
     system = build_system(config, 8, key=jr.key(0))
-    trainer = Trainer(config, frames, Path("unused"), Console(quiet=True))
     phase = make_phases(config)[3]
-    data, _ = trainer._data(phase, system)
+    data, _ = Dataset.of(frames, config).of_phase(phase, system)
 
     @eqx.filter_jit
     @eqx.filter_grad
@@ -146,12 +166,7 @@ class StopFirst(eqx.Module):
 
 
 def test_cosine_schedule_changes_training(frames, tmp_path, whole):
-    constant = load_system(open_checkpoint(whole / "p1_epoch_00001"))
-    other = "constant" if make_config("default", {}).schedule == "cosine" else "cosine"
-    changed, _ = run(frames, tmp_path / "run", [1], schedule=other)
-    assert not same(changed.encoder, constant.encoder)
-
-
-def test_small_data_makes_one_batch(frames, tmp_path):
-    run(frames, tmp_path / "run", [1], batch_size=10_000, phase1_epochs=1)
-    assert (tmp_path / "run" / "p1_epoch_00000" / "meta.json").exists()
+    constant = open_checkpoint(whole / "p1_epoch_00001").system()
+    other = "constant" if make_settings("default").training.schedule == "cosine" else "cosine"
+    changed = run(frames, tmp_path / "run", [1], schedule=other)
+    assert not same(changed.system.encoder, constant.encoder)

@@ -1,25 +1,19 @@
-"""What an ablation varies: `NAME=V1,V2` texts into configurations."""
+"""What an ablation varies: `NAME=V1,V2` texts into settings."""
 
-import dataclasses
 import itertools
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple
 
 from gyrax._errors import InputError
 from gyrax.losses.total import DYNAMICS
-from gyrax.training.settings import TrainConfig
+from gyrax.training.presets import make_settings
+from gyrax.training.settings import LEAVES, WEIGHTS, Leaf, Settings
 
 ALIASES = {
     "force": "wm_force", "boris": "wm_use_boris", "jump": "wm_use_jump",
     "alpha": "wm_alpha_potential", "temperature": "wm_T_c", "context": "wm_context",
     "substeps": "wm_substeps", "dt": "wm_dt",
 }  # fmt: skip
-# These make the encoder, or its data, another one; all variants share one encoder.
-SHARED = (
-    "latent_dim", "num_charts", "hidden_dim", "codes_per_chart", "action_dim", "action_history",
-    "phase1_epochs", "lr", "phase3_epochs", "lr_joint_encoder", "lr_joint_wm", "encoder_scale",
-    "dynamics_scale", "seed", "log_every", "save_every", "weights",
-)  # fmt: skip
 SWITCH = {"on": True, "true": True, "off": False, "false": False}
 CURVATURE = ("ball", "flat")
 REFERENCE = "reference"
@@ -27,10 +21,10 @@ REFERENCE = "reference"
 
 @dataclass(frozen=True)
 class Variant:
-    """A named configuration; `flat` trains its flat twin instead."""
+    """Named settings; `flat` trains the flat twin instead."""
 
     name: str
-    config: TrainConfig
+    settings: Settings
     flat: bool = False
 
     @property
@@ -39,65 +33,80 @@ class Variant:
         return "flat_twin" if self.flat else "model"
 
 
-Factor = tuple[str, tuple[tuple[str, dict[str, Any]], ...]]
+class Change(NamedTuple):
+    """One value of one factor: its text, and what it sets, by flags' names; `flat`, or None."""
+
+    text: str
+    given: dict[str, Any]
+    flat: bool | None = None
 
 
-def parse_factor(text: str) -> Factor:
-    """`NAME=V1,V2` as a name and, for each value, its text and the changes that it makes.
+def may_vary(leaf: Leaf) -> bool:
+    """Whether variants on one encoder may differ in a setting: what is of the world model, of its motion and
+    of phase 2."""
+    owner, *below = leaf.path
+    if owner == WEIGHTS:
+        return below[0] in {term.name for term in DYNAMICS}
+    if owner == "training":
+        return len(below) == 1 or below[0] == "phase2"
+    return owner in ("world_model", "integration")
+
+
+def parse_factor(text: str) -> tuple[Change, ...]:
+    """`NAME=V1,V2` as a change for each value.
 
     Raises `InputError` for an unknown name, a value of the wrong type, or none at all.
     """
-    name, _, listed = text.partition("=")
-    values = [v.strip() for v in listed.split(",") if v.strip()]
-    if not name or not values:
+    name, _, values = text.partition("=")
+    listed = [v.strip() for v in values.split(",") if v.strip()]
+    if not name or not listed:
         raise InputError(f"--vary is {text!r}; write NAME=VALUE,VALUE, such as solver=baoab,obabo.")
-    return name, tuple((f"{name}={value}", _change(name, value)) for value in values)
+    return tuple(_change(name, value) for value in listed)
 
 
-def _change(name: str, value: str) -> dict[str, Any]:
+def _change(name: str, value: str) -> Change:
+    text = f"{name}={value}"
     if name == "curvature":
         if value not in CURVATURE:
             raise InputError(
                 f"--vary curvature={value}: give ball or flat (the flat twin); another curvature is "
                 "another encoder, hence another ablation: --curvature VALUE --out OTHER."
             )
-        return {"flat": value == "flat"}
-    field = ALIASES.get(name, name).replace("-", "_")
-    types = get_type_hints(TrainConfig) | {f"w_{term.name}": float for term in DYNAMICS}
-    if field not in types:
+        return Change(text, {}, value == "flat")
+    leaf = LEAVES.get(ALIASES.get(name, name).replace("-", "_"))
+    if leaf is None:
         known = ", ".join(["curvature", *ALIASES])
         raise InputError(f"--vary {name}: no such setting; give one of {known}, or a flag's name.")
-    if field in SHARED:
+    if not may_vary(leaf):
         raise InputError(
             f"--vary {name}: all variants share one encoder, data and budget, so it cannot be varied; "
             "give it as a flag of a second ablation with another --out."
         )
     try:
-        kind = types[field]
-        return {field: SWITCH[value.lower()] if kind is bool else kind(value)}
+        given = SWITCH[value.lower()] if leaf.type is bool else leaf.type(value)
     except (ValueError, KeyError):
-        wanted = "on or off" if types[field] is bool else types[field].__name__
-        raise InputError(f"--vary {name}={value}: give {wanted}.") from None
+        wanted = "on or off" if leaf.type is bool else leaf.type.__name__
+        raise InputError(f"--vary {text}: give {wanted}.") from None
+    return Change(text, {leaf.key: given})
 
 
-def make_variants(reference: TrainConfig, factors: list[Factor], *, grid: bool) -> list[Variant]:
+def make_variants(
+    reference: Settings, factors: list[tuple[Change, ...]], *, grid: bool
+) -> list[Variant]:
     """The reference, then one factor at a time about it, or with `grid` every combination.
 
     Those equal to the reference are left out.
     """
     if grid:
-        combined = itertools.product(*(values for _, values in factors))
+        combined = itertools.product(*factors)
     else:
-        combined = ((value,) for _, values in factors for value in values)
+        combined = ((change,) for changes in factors for change in changes)
     variants = [Variant(REFERENCE, reference)]
-    seen = {(repr(reference), False)}
     for combination in combined:
-        changes = {k: v for _, change in combination for k, v in change.items()}
-        flat = changes.pop("flat", False)
-        weights = {k: changes.pop(f"w_{k}") for k in reference.weights if f"w_{k}" in changes}
-        weights = reference.weights | weights
-        config = dataclasses.replace(reference, weights=weights, **changes)
-        if (repr(config), flat) not in seen:
-            seen.add((repr(config), flat))
-            variants.append(Variant(" ".join(text for text, _ in combination), config, flat))
+        given = {key: value for change in combination for key, value in change.given.items()}
+        settings = make_settings(None, given, reference)
+        flat = any(change.flat for change in combination)
+        if not any(v.settings == settings and v.flat == flat for v in variants):
+            name = " ".join(change.text for change in combination)
+            variants.append(Variant(name, settings, flat))
     return variants

@@ -52,7 +52,7 @@ def nearest(z: Float[Array, " D"], codes: Float[Array, "K N D"], c: float) -> In
 
 
 class Codebook(eqx.Module):
-    """`N` codes a chart, and the small network that keeps part of what quantising leaves over.
+    """`N` codes per chart, and the small network that keeps part of the quantisation residual.
 
     The network starts as 0.84 times the identity, so that latents are continuous in time from the
     start: where a code switches, the nuisance makes up for it, and forecasts need not guess switches.

@@ -18,7 +18,7 @@ TEXTURE = 0.1
 
 
 class FilmLayer(eqx.Module):
-    """Spectral layer, norm-gated, then scaled and shifted by what the active charts say (FiLM)."""
+    """Spectral layer, norm-gated, then scaled and shifted by parameters of the active charts (FiLM)."""
 
     linear: SpectralLinear
     gate: NormGatedGELU
@@ -46,7 +46,7 @@ class Decoder(eqx.Module):
     from log₀ z, and 0.1 · W tanh(texture).
 
     The last maps are plain linear: features are standardised but unbounded, and a map of Lipschitz
-    constant one from the unit ball could not reach them (design §5).
+    constant one from the unit ball could not reach them (docs/model.md, section 10).
     """
 
     router: ChartRouter

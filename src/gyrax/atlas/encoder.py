@@ -18,12 +18,12 @@ LARGEST_TANGENT = 1.5
 
 
 class Encoding(eqx.Module):
-    """What the encoder says of one feature vector.
+    """The encoder's output for one feature vector.
 
     **Fields:** `z`, the latent point; `chart_weights`; `chart`, the largest of them; `code`, the
     number of the code in each chart; `local`, the point in its chart's frame; `coordinates`, the
-    latent point as each chart alone has it; `texture`, a tangent at the origin that the latent does
-    not hold; `vq`, the quantisation loss.
+    latent point that each chart alone would give; `texture`, the part of the residual, a tangent at
+    the origin, that the latent does not keep; `vq`, the quantisation loss.
     """
 
     z: Float[Array, "*batch D"]
@@ -37,7 +37,7 @@ class Encoding(eqx.Module):
 
 
 class Encoder(eqx.Module):
-    """Two gated spectral layers, the chart router, and the codebook (design §5).
+    """Two gated spectral layers, the chart router, and the codebook (docs/model.md, section 10).
 
     The features reach the ball by exp₀ of a tangent that is bounded smoothly: near the origin that is
     a projection, but no point comes near the boundary, where λ, and with it every logit divided by

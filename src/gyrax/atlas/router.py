@@ -18,7 +18,7 @@ class ChartRouter(eqx.Module):
     """Chart weights = softmax_k[−d(v, c_k)/τ(v) + 0.1 ⟨s_k key_k, W_z v + W_f f + quadratic(v)⟩/τ(v)].
 
     s_k = λ(c_k)/λ(v) transports the key to v; the first τ has d_k = D, the second the key's width
-    (design §5). Without `features` (the decoder's router) W_f is left out.
+    (docs/model.md, section 10). Without `features` (the decoder's router) W_f is left out.
     """
 
     center: Float[Array, "K D"]

@@ -14,16 +14,21 @@ def count_step(bench: Bench, note: Note) -> dict[str, Operations]:
     are counted, and the counts continued in a straight line to the horizon.
     """
     note("counting operations")
-    counts = {"phase1": count_operations(*epoch_arguments(bench, 1, "ours", 1)[:3])}
+    counts = {"phase1": count_operations(*_epoch(bench, 1))}
     one, two = bench.with_horizon(1), bench.with_horizon(2)
     for name, arguments in (
-        ("phase2", lambda b: epoch_arguments(b, 2, "ours", 1)[:3]),
+        ("phase2", lambda b: _epoch(b, 2)),
         ("rollout", lambda b: rollout_arguments(b, "ours")),
     ):
         short, long = (count_operations(*arguments(b)) for b in (one, two))
-        more = bench.config.horizon - 1
+        more = bench.settings.training.horizon - 1
         counts[name] = Operations(*(a + more * (b - a) for a, b in zip(short, long, strict=True)))
     return counts
+
+
+def _epoch(bench: Bench, number: int) -> tuple:
+    make, fit, state = epoch_arguments(bench, number, "ours", 1)
+    return make, fit.data, state
 
 
 def add_counts(report: dict[str, Any], machine: Machine, counts: dict[str, Operations]) -> None:

@@ -16,7 +16,7 @@ from gyrax.bench.setup import Note
 from gyrax.bench.timing import time_together
 from gyrax.runtime.device import compiled
 from gyrax.training.build import build_world_model
-from gyrax.training.settings import TrainConfig
+from gyrax.training.presets import DOCUMENT, load_preset, make_settings
 
 AXES: dict[str, tuple[int, ...]] = {
     "batch": (64, 256, 1024, 4096),
@@ -29,16 +29,19 @@ AXES: dict[str, tuple[int, ...]] = {
 HEADS = 4  # critic, risk, control and curl, evaluated together
 
 
-class Sizes(NamedTuple):
-    """What the cost of a rollout depends on; the specification's sizes unless said otherwise."""
+DOCUMENT_SETTINGS = load_preset(DOCUMENT)
 
-    batch: int = TrainConfig.batch_size
-    dimension: int = TrainConfig.latent_dim
-    charts: int = TrainConfig.num_charts
-    d_model: int = TrainConfig.wm_d_model
-    horizon: int = TrainConfig.sequence_length - 1
-    substeps: int = TrainConfig.wm_substeps
-    actions: int = TrainConfig.action_dim
+
+class Sizes(NamedTuple):
+    """What the cost of a rollout depends on; the document's sizes unless said otherwise."""
+
+    batch: int = DOCUMENT_SETTINGS.training.batch_size
+    dimension: int = DOCUMENT_SETTINGS.encoder.latent_dim
+    charts: int = DOCUMENT_SETTINGS.encoder.num_charts
+    d_model: int = DOCUMENT_SETTINGS.world_model.d_model
+    horizon: int = DOCUMENT_SETTINGS.training.horizon
+    substeps: int = DOCUMENT_SETTINGS.integration.substeps
+    actions: int = DOCUMENT_SETTINGS.data.action_dim
 
 
 def predicted_operations(s: Sizes) -> dict[str, float]:
@@ -78,14 +81,16 @@ def bench_growth(rounds: int, out: Path, note: Note) -> dict[str, Any]:
 
 
 def _rollout(sizes: Sizes) -> Callable[[], Any]:
-    config = TrainConfig(
-        latent_dim=sizes.dimension,
-        num_charts=sizes.charts,
-        wm_d_model=sizes.d_model,
-        wm_substeps=sizes.substeps,
-    )
-    centers = spread_centers(sizes.charts, sizes.dimension, c=config.curvature, key=jr.key(0))
-    model = build_world_model(config, centers, key=jr.key(1))
+    given = {
+        "latent_dim": sizes.dimension,
+        "num_charts": sizes.charts,
+        "wm_d_model": sizes.d_model,
+        "wm_substeps": sizes.substeps,
+    }
+    settings = make_settings(DOCUMENT, given)
+    c = settings.encoder.curvature
+    centers = spread_centers(sizes.charts, sizes.dimension, c=c, key=jr.key(0))
+    model = build_world_model(settings, centers, key=jr.key(1))
     z0 = 0.3 * jr.normal(jr.key(2), (sizes.batch, sizes.dimension)) / sizes.dimension**0.5
     actions = jr.normal(jr.key(3), (sizes.batch, sizes.horizon, sizes.actions))
     w0 = jnp.full((sizes.batch, sizes.charts), 1.0 / sizes.charts)

@@ -1,4 +1,4 @@
-"""The specification's fields written token by token: what the folded form must equal, and outrun."""
+"""The document's fields written token by token: what the folded form must equal, and outrun."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from gyrax.fields import (
 )
 from gyrax.fields.antisymmetric import antisymmetric
 from gyrax.geometry import conformal_factor, distance, project, temperature
-from gyrax.model.folded import Fields, Readout, Vector
+from gyrax.model.folded import AbstractRolloutFields, Readout, Vector
 from gyrax.model.world_model import WorldModel
 from gyrax.nn import CovariantAttention
 
@@ -89,13 +89,14 @@ def chart_logits(field: CovariantChartTarget, z: Vector, action: Action) -> Weig
     return quadratic + linear - scaled + field.head(jnp.mean(tokens, axis=0))
 
 
-class NaiveFields:
+class NaiveFields(AbstractRolloutFields):
     """What a rollout asks of its fields, each computed from tokens at every sample and step."""
 
-    def __init__(self, model: WorldModel):
-        self.model = model
+    model: WorldModel
 
-    def forces(self, z: Vector, action: Action, w: Weights, held: Vector | None = None) -> Forces:
+    def forces(
+        self, z: Vector, action: Action, w: Weights, frame_force: Vector | None = None
+    ) -> Forces:
         """Kick and field at one state."""
         model = self.model
         if model.potential.force == "gradient":
@@ -106,7 +107,9 @@ class NaiveFields:
         field = None
         if model.use_boris:
             field = antisymmetric(field_output(model.curl, z, action, w), len(z))
-        return Forces(force - control if held is None else force - control - held, field)
+        return Forces(
+            force - control if frame_force is None else force - control - frame_force, field
+        )
 
     def readout(self, z: Vector, action: Action, w: Weights) -> Readout:
         """Chart logits and jump rate at one state."""
@@ -126,6 +129,6 @@ class NaiveFields:
 class NaiveWorldModel(WorldModel):
     """A world model whose rollout projects every token of every sample."""
 
-    def fold(self) -> Fields:
+    def fold(self) -> AbstractRolloutFields:
         """No product of parameters is made beforehand."""
         return NaiveFields(self)

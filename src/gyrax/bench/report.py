@@ -15,7 +15,7 @@ from gyrax.bench.setup import Note, make_bench
 from gyrax.bench.simulation import bench_simulation
 from gyrax.bench.training import bench_training
 from gyrax.bench.windows import bench_windows
-from gyrax.training.settings import TrainConfig
+from gyrax.training.settings import Settings
 
 RATIOS = (
     "ratio_to_naive: its time over ours; ratio_to_scan, ratio_to_diffeqsolve, ratio_to_align: our "
@@ -25,7 +25,7 @@ RATIOS = (
 
 def measure_all(
     what: str,
-    config: TrainConfig,
+    settings: Settings,
     *,
     rounds: int,
     device: str,
@@ -46,7 +46,7 @@ def measure_all(
     if what == "growth":
         return report | {"growth": bench_growth(rounds, out, note)}
     if what != "simulate":
-        bench = make_bench(config, console)
+        bench = make_bench(settings, console)
         if what in ("train", "all"):
             report["train_step"] = bench_training(bench, rounds, note)
         if what in ("rollout", "all"):

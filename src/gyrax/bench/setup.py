@@ -4,9 +4,10 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 from rich.console import Console
@@ -16,19 +17,23 @@ from gyrax.data.frames import load_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.model.system import System
 from gyrax.training.build import build_system
-from gyrax.training.loop import Trainer
+from gyrax.training.dataset import Dataset
+from gyrax.training.fit import Fit
 from gyrax.training.phases import make_phases
-from gyrax.training.settings import TrainConfig
+from gyrax.training.presets import make_settings
+from gyrax.training.settings import Settings
+from gyrax.training.state import TrainState
 from gyrax.training.step import encode_all
+from gyrax.training.trainer import Trainer
 
 Note = Callable[[str], None]
 """Says what is being measured now."""
 
 
 class Bench(NamedTuple):
-    """A configuration, its data and an untrained system."""
+    """Settings, the default data set and an untrained system."""
 
-    config: TrainConfig
+    settings: Settings
     trainer: Trainer
     system: System
 
@@ -36,39 +41,41 @@ class Bench(NamedTuple):
         """The system itself for `ours`, else with its world model replaced by a yardstick."""
         if kind == "ours":
             return self.system
-        return eqx.tree_at(
-            lambda s: s.world_model, self.system, like(self.system.world_model, kind)
-        )
+        return replace(self.system, world_model=like(self.system.world_model, kind))
 
     def with_horizon(self, horizon: int) -> "Bench":
         """The same with windows of another horizon."""
-        config = replace(self.config, sequence_length=horizon + 1)
-        return make_bench(config, self.trainer.console)
+        settings = make_settings(None, {"sequence_length": horizon + 1}, self.settings)
+        return make_bench(settings, self.trainer.console)
 
 
-def make_bench(config: TrainConfig, console: Console) -> Bench:
+def make_bench(settings: Settings, console: Console) -> Bench:
     """Load the default data and build a system."""
-    trainer = Trainer(config, load_frames(DEFAULT_FOLDER), Path(tempfile.gettempdir()), console)
-    return Bench(config, trainer, build_system(config, trainer.x.shape[1], key=jr.key(config.seed)))
+    dataset = Dataset.of(load_frames(DEFAULT_FOLDER), settings)
+    trainer = Trainer(settings, dataset, Path(tempfile.gettempdir()), console)
+    key = jr.key(settings.training.run.seed)
+    return Bench(settings, trainer, build_system(settings, dataset.x.shape[1], key=key))
 
 
-def epoch_arguments(bench: Bench, number: int, kind: str, batches: int | None) -> tuple:
-    """`(make, data, state, trainable)`: `make()` is the jitted epoch of so many batches (all of them
-    if None), to be called with `data` and `state`."""
-    samples = None if batches is None else batches * bench.config.batch_size
-    phase, system = make_phases(bench.config)[number], bench.system_of(kind)
-    prepared = bench.trainer.prepare(phase, system, samples)
-    make = lambda: bench.trainer.prepare(phase, system, samples).epoch
-    return make, prepared.data, prepared.state, prepared.trainable
+def epoch_arguments(
+    bench: Bench, number: int, kind: str, batches: int | None
+) -> tuple[Callable[[], Any], Fit, TrainState]:
+    """`(make, fit, state)`: `make()` is the jitted epoch of so many batches (all of them if None), to be
+    called with `fit.data` and `state`."""
+    samples = None if batches is None else batches * bench.settings.training.batch_size
+    phase, system = make_phases(bench.settings)[number], bench.system_of(kind)
+    fit, state, _ = bench.trainer.prepare(phase, system, samples)
+    make = lambda: bench.trainer.prepare(phase, system, samples)[0].epoch
+    return make, fit, state
 
 
 def rollout_arguments(bench: Bench, kind: str) -> tuple:
     """`(make, *arguments)` of one rollout of a batch of windows, with the noise of the preset."""
-    config, trainer = bench.config, bench.trainer
-    index = trainer.windows["train"].index[: config.batch_size]
-    z, w, _ = encode_all(bench.system, jnp.asarray(trainer.x))
-    known = index[:, : config.wm_context]
-    acts = trainer.actions[index[:, config.wm_context - 1 : -1]]
-    keys = jr.split(jr.key(1), len(index)) if config.wm_T_c else None
-    make = lambda: eqx.filter_jit(lambda system, *args: system.rollout(*args))
-    return make, bench.system_of(kind), z[known], w[known[:, -1]], acts, keys
+    dataset, size = bench.trainer.dataset, bench.settings.training.batch_size
+    latents = encode_all(bench.system, jnp.asarray(dataset.x))
+    windows = dataset.training_windows(latents).windows()
+    window = jax.tree.map(lambda a: jnp.asarray(a[:size]), windows)
+    keys = jr.split(jr.key(1), size) if bench.system.is_stochastic else None
+    axes = (0, None if keys is None else 0)
+    make = lambda: eqx.filter_jit(lambda system, *args: jax.vmap(system.rollout, axes)(*args))
+    return make, bench.system_of(kind), window, keys

@@ -38,8 +38,8 @@ class Timing:
 
 
 def time_together(programs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:
-    """Time programs in turn, `rounds` times after one warm-up, so that what else the machine does
-    falls on all of them alike. What a program returns is waited for."""
+    """Time programs in turn, `rounds` times after one warm-up, so that other load on the
+    machine affects all of them equally. Each call waits for its results."""
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     for i in range(rounds + 1):
         for name, program in programs.items():

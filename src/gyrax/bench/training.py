@@ -7,7 +7,6 @@ from typing import Any
 from gyrax.bench.programs import compile_program
 from gyrax.bench.setup import Bench, Note, epoch_arguments
 from gyrax.bench.timing import compare, time_together
-from gyrax.runtime.device import compiled
 from gyrax.training.step import batches_of, exact_norms
 
 BATCHES = 4
@@ -19,15 +18,15 @@ def bench_training(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
     reports, programs, ours = {}, {}, {}
     for number in (1, 2, 3):
         note(f"compiling phase {number}")
-        make, data, state, _ = epoch_arguments(bench, number, "ours", BATCHES)
-        program = compile_program(make, data, state, phase=number)
+        make, fit, state = epoch_arguments(bench, number, "ours", BATCHES)
+        program = compile_program(make, fit.data, state, phase=number)
         reports[f"phase{number}"] = program.report()
-        ours[number] = partial(program.call, data)
+        ours[number] = partial(program.call, fit.data)
         programs[f"phase{number}"] = _stepper(ours[number], [state])
     for kind in ("naive", "scan"):
         note(f"compiling phase 2, {kind}")
-        make, data, state, _ = epoch_arguments(bench, 2, kind, BATCHES)
-        programs[kind] = _stepper(partial(compiled(make(), data, state, phase=2), data), [state])
+        _, fit, state = epoch_arguments(bench, 2, kind, BATCHES)
+        programs[kind] = _stepper(partial(fit.compiled(state).epoch, fit.data), [state])
     note("timing training steps")
     times = {name: t.over(BATCHES) for name, t in time_together(programs, rounds).items()}
     for name in reports:
@@ -50,20 +49,18 @@ def _stepper(epoch: Callable[[Any], tuple], latest: list) -> Callable[[], Any]:
 
 def _epoch_overhead(bench: Bench, steps: Callable[[Any], tuple], rounds: int) -> float:
     """What a whole epoch of phase 2 takes beyond its steps, as a share of them: dispatch, the order of
-    the batches, the exact spectral norms, and reading the losses.
-
-    `steps` runs `BATCHES` of them from a state, as often as make an epoch. Both are timed in turn on one
-    state, which decides how a momentum is rotated: fields grow strong as they train.
-    """
-    make, data, state, trainable = epoch_arguments(bench, 2, "ours", None)
-    epoch = compiled(make(), data, state, phase=2)
-    batches, _ = batches_of(len(data.index), bench.config.batch_size)
+    the batches, the exact spectral norms, and reading the losses. `steps` runs `BATCHES` of them from a
+    state, as often as make an epoch. Both are timed in turn on one state, which decides how a momentum
+    is rotated: fields grow strong as they train."""
+    _, fit, state = epoch_arguments(bench, 2, "ours", None)
+    epoch = fit.compiled(state).epoch
+    batches, _ = batches_of(len(fit.data.index), bench.settings.training.batch_size)
     repeats = max(1, batches // BATCHES)
     latest = [state]
 
     def whole_epoch() -> Any:
-        state, metrics = epoch(data, latest[0])
-        latest[0] = exact_norms(state, trainable)
+        state, metrics = epoch(fit.data, latest[0])
+        latest[0] = exact_norms(state, fit.trainable)
         return {name: float(value) for name, value in metrics.items()}
 
     run_steps = _stepper(steps, latest)

@@ -10,11 +10,17 @@ from jaxtyping import Array, Float
 
 from gyrax._types import PRNGKey
 from gyrax.bench.naive import NaiveWorldModel
-from gyrax.dynamics import GeodesicSplitting, PhaseState, PresampledPath, jump_probability
+from gyrax.dynamics import (
+    GeodesicSplitting,
+    PhaseState,
+    PresampledPath,
+    jump_probability,
+    kinetic_energy,
+)
 from gyrax.dynamics.flows import kick_flow, thermostat_flow
 from gyrax.geometry import geodesic_flow
-from gyrax.model.folded import Fields
-from gyrax.model.world_model import Trajectory, WorldModel
+from gyrax.model import Trajectory, WorldModel
+from gyrax.model.folded import AbstractRolloutFields
 
 
 class ScannedWorldModel(WorldModel):
@@ -35,26 +41,32 @@ class ScannedWorldModel(WorldModel):
         duration = {letter: self.dt / word.count(letter) for letter in word}
         fields, h, c = self.fold(), self.dt, self.c
         noise = uniform = None
-        if key is not None and self.temperature != 0:
+        if key is not None and self.is_stochastic:
             noise_key, jump_key = jr.split(key)
             noise = h**0.5 * jr.normal(noise_key, (len(actions), z0.shape[-1]), z0.dtype)
             uniform = jr.uniform(jump_key, (len(actions),), z0.dtype)
-        temperature = 0.0 if noise is None else self.temperature
+        temperature = 0.0 if noise is None else self.temperature.value
 
         def frame(carry: tuple, xs: tuple) -> tuple:
             z, p, w, memory = carry
             action, increment, draw = xs
             increment = jnp.zeros_like(p) if increment is None else increment
-            held_force, memory = self.held_force(PhaseState(z, p), action, memory)
+            frame_force, memory = self.frame_force(PhaseState(z, p), action, memory)
             for letter in word:
                 if letter == "A":
                     z, p = geodesic_flow(z, p, duration["A"], c)
                 elif letter == "B":
-                    forces = fields.forces(z, action, w, held_force)
+                    forces = fields.forces(z, action, w, frame_force)
                     p = kick_flow(z, p, forces, duration["B"], beta=self.beta, c=c)
                 else:
                     p = thermostat_flow(
-                        z, p, increment, h, friction=self.friction, temperature=temperature, c=c
+                        z,
+                        p,
+                        increment,
+                        h,
+                        friction=self.friction.value,
+                        temperature=temperature,
+                        c=c,
                     )
             logits, rate = fields.readout(z, action, w)
             jumped = jnp.asarray(False)
@@ -67,13 +79,17 @@ class ScannedWorldModel(WorldModel):
             return (z, p, w, memory), (z, p, logits, w, rate, jumped, phi)
 
         start = (z0, self.initial_momentum(z0, z_previous), w0, self.initial_memory(z0))
-        return Trajectory(*jax.lax.scan(frame, start, (actions, noise, uniform))[1])
+        xs = (actions, noise, uniform)
+        z, p, logits, w, rates, jumps, phi = jax.lax.scan(frame, start, xs)[1]
+        return Trajectory(z, p, logits, w, rates, jumps, phi, kinetic_energy(z, p, c))
 
 
 class SolvedWorldModel(WorldModel):
     """A rollout that calls `diffrax.diffeqsolve` for every frame."""
 
-    def _flow(self, folded: Fields, y: PhaseState, args: tuple, noise: Array | None) -> PhaseState:
+    def _flow(
+        self, folded: AbstractRolloutFields, y: PhaseState, args: tuple, noise: Array | None
+    ) -> PhaseState:
         path = None
         if noise is not None:
             path = PresampledPath.from_increments(0.0, self.frame_time, noise, checked=False)

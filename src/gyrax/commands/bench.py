@@ -11,7 +11,8 @@ from gyrax._errors import InputError
 from gyrax.commands.flags import Device, with_settings
 from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import prepare_device
-from gyrax.training.settings import check_choice, flag_of, make_config
+from gyrax.training.presets import make_settings
+from gyrax.training.settings import LEAVES
 
 KINDS = ("train", "rollout", "simulate", "data", "growth", "all")
 
@@ -25,7 +26,9 @@ def bench(
             "against its sizes, as a table and a figure."
         ),
     ] = "all",
-    preset: Annotated[str, typer.Option(help="default, document or quick.")] = "document",
+    preset: Annotated[
+        str, typer.Option(help="default, document, quick, or a complete TOML file.")
+    ] = "document",
     rounds: Annotated[int, typer.Option(help="Repeats of everything timed, in turn.")] = 7,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     out: Annotated[
@@ -33,22 +36,21 @@ def bench(
     ] = None,
     device: Device = "auto",
     *,
-    settings: dict[str, Any],
+    given: dict[str, Any],
 ) -> None:
     """Measure speed, compile time and memory beside yardsticks timed in the same run."""
     from gyrax.bench.report import RATIOS, measure_all
     from gyrax.bench.table import bench_tables
 
-    _check(what, rounds, out, settings)
-    check_choice("device", device)
-    config = make_config(preset, settings)
-    report = {"preset": preset, "settings": settings, "platform": prepare_device(device)}
+    _check(what, rounds, out, given)
+    settings = make_settings(preset, given)
+    report = {"preset": preset, "settings": given, "platform": prepare_device(device)}
     messages = Console(stderr=True)
     with make_progress(messages) as progress:
         task = progress.add_task(f"bench, preset {preset}", total=None, note="")
         report |= measure_all(
             what,
-            config,
+            settings,
             rounds=rounds,
             device=device,
             out=out or Path("outputs/bench"),
@@ -64,15 +66,14 @@ def bench(
     console.print(RATIOS, highlight=False)
 
 
-def _check(what: str, rounds: int, out: Path | None, settings: dict[str, Any]) -> None:
+def _check(what: str, rounds: int, out: Path | None, given: dict[str, Any]) -> None:
     """Raise `InputError` for an unknown measurement, or a flag that it does not take."""
     if what not in KINDS:
         raise InputError(f"--what is {what!r}; give one of {', '.join(KINDS)}.")
     if rounds < 1:
         raise InputError(f"--rounds is {rounds}; give 1 or more.")
-    if settings and what == "growth":
-        raise InputError(
-            f"--what growth varies sizes of its own; leave {flag_of(next(iter(settings)))} out."
-        )
+    if given and what == "growth":
+        flag = LEAVES[next(iter(given))].name
+        raise InputError(f"--what growth varies sizes of its own; leave {flag} out.")
     if out is not None and what != "growth":
         raise InputError("--out is for the figure of --what growth; leave it out.")

@@ -1,75 +1,90 @@
-"""`extract`: features of every frame, computed once and kept in a cache."""
+"""`gyrax extract`: features of every frame, computed once and kept in a cache."""
 
 import time
-from collections.abc import Sequence
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from gyrax._errors import InputError
+from gyrax.commands.flags import DEVICE, option, with_options
 from gyrax.data.features.cache import FeatureCache, check_place, start_cache
 from gyrax.data.features.extraction import Backbone, describe_cache, extract_episode
 from gyrax.data.features.state import DEFAULT_BATCH, StateBackbone
 from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
 from gyrax.runtime.console import make_progress
+from gyrax.runtime.device import DEVICES
 
 BACKBONES = ("state", "smolvla")
-DEVICES = ("auto", "cpu", "cuda")
 
 
-def extract_run(
-    dataset: Path,
-    *,
-    backbone: str,
-    out: Path,
-    max_episodes: int,
-    device: str,
-    batch_size: int | None,
-    weights: str | None,
-    cameras: Sequence[str],
-    console: Console,
-) -> FeatureCache:
-    """Extract the features of a LeRobot folder into the cache `out`, or go on where it stopped.
+@dataclass(frozen=True)
+class ExtractOptions:
+    """What is extracted from which frames, by what, and into which cache."""
 
-    Raises `InputError` for anything unusable; what the cache already holds is kept in every case.
-    """
-    if backbone not in BACKBONES:
-        raise InputError(f"--backbone is {backbone!r}; give one of {', '.join(BACKBONES)}.")
-    if max_episodes < 0:
-        raise InputError(f"--max-episodes is {max_episodes}; give 0 for all, or more.")
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"--batch-size is {batch_size}; give 1 or more.")
-    if device not in DEVICES:
-        raise InputError(f"--device is {device!r}; give one of {', '.join(DEVICES)}.")
-    if backbone == "state":
-        _refuse_flags_of_smolvla(weights, cameras, device)
+    dataset: Path = option(MISSING, "LeRobot folder, v3.0 or v2.1.")
+    backbone: str = option(
+        MISSING,
+        "state: standardised states. smolvla: hidden states of SmolVLA's action expert.",
+    )
+    out: Path = option(MISSING, "Cache to write, or to go on with.")
+    max_episodes: int = option(0, "How many episodes, from the first on; 0 for all.")
+    device: str = option("auto", DEVICE)
+    batch_size: int | None = option(None, "Frames at a time. [default: state 4096, smolvla 16]")
+    weights: str | None = option(None, "smolvla: folder or hub id. [default: lerobot/smolvla_base]")
+    camera: list[str] | None = option(
+        None, "smolvla: NAME=KEY, the weights' camera and the folder's; repeatable."
+    )
+
+    def __post_init__(self) -> None:
+        """Reject unusable values, each with its flag."""
+        if self.backbone not in BACKBONES:
+            raise InputError(
+                f"--backbone is {self.backbone!r}; give one of {', '.join(BACKBONES)}."
+            )
+        if self.max_episodes < 0:
+            raise InputError(f"--max-episodes is {self.max_episodes}; give 0 for all, or more.")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"--batch-size is {self.batch_size}; give 1 or more.")
+        if self.device not in DEVICES:
+            raise InputError(f"--device is {self.device!r}; give one of {', '.join(DEVICES)}.")
+        given = {
+            "--weights": self.weights,
+            "--camera": self.camera,
+            "--device cuda": self.device == "cuda",
+        }
+        for flag, value in given.items():
+            if value and self.backbone == "state":
+                raise InputError(
+                    f"{flag} is for --backbone smolvla; leave it out with --backbone state."
+                )
+
+
+@with_options(ExtractOptions)
+def extract(options: ExtractOptions) -> None:
+    """Compute the features of every frame of a LeRobot folder once, into a cache for --data."""
+    console, out = Console(), options.out
     check_place(out)
-    folder = open_folder(dataset)
-    if backbone == "state":
-        network = _state(folder, batch_size or DEFAULT_BATCH)
+    folder = open_folder(options.dataset)
+    if options.backbone == "state":
+        network = _state(folder, options.batch_size or DEFAULT_BATCH)
     else:
         from gyrax.data.features.smolvla import SmolVLABackbone
 
-        network = SmolVLABackbone(folder, weights, cameras, device, batch_size)
+        network = SmolVLABackbone(
+            folder, options.weights, options.camera or [], options.device, options.batch_size
+        )
         console.print(network.description, highlight=False, markup=False, soft_wrap=True)
     count = len(folder.episodes)
-    cache = start_cache(out, describe_cache(folder, network, min(max_episodes or count, count)))
+    cache = start_cache(
+        out, describe_cache(folder, network, min(options.max_episodes or count, count))
+    )
     try:
         _fill(cache, folder, network, console)
     except KeyboardInterrupt:
         kept = cache.meta.episodes - len(cache.missing())
         console.print(f"{kept} episodes are kept; go on with the same command")
         raise
-    return cache
-
-
-def _refuse_flags_of_smolvla(weights: str | None, cameras: Sequence[str], device: str) -> None:
-    given = {"--weights": weights, "--camera": cameras, "--device cuda": device == "cuda"}
-    for flag, value in given.items():
-        if value:
-            raise InputError(
-                f"{flag} is for --backbone smolvla; leave it out with --backbone state."
-            )
 
 
 def _state(folder: LeRobotFolder, batch_size: int) -> StateBackbone:

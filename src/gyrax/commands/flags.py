@@ -4,54 +4,86 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import field
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from gyrax.training.settings import CHOICES, TrainConfig, flag_of, loss_terms, weight_flag
+from gyrax.training.presets import DEFAULT, DOCUMENT, load_preset
+from gyrax.training.settings import LEAVES
 
-Data = Annotated[
-    Path | None,
-    typer.Option(help="LeRobot folder or feature cache; the simulated default set if left out."),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+PANELS = {
+    "data": "Data",
+    "encoder": "Encoder",
+    "world_model": "World model",
+    "integration": "Integration",
+    "training": "Training",
+    "weights": "Loss weights",
+}
+
+DEVICE = "auto, cpu or cuda."
+DATA = "LeRobot folder or feature cache; the simulated default set if left out."
+PRESET = "default, document, quick, or a complete TOML file. [default: default]"
+Device = Annotated[str, typer.Option(help=DEVICE)]
 
 
-def options_of(settings: type) -> list[inspect.Parameter]:
-    """One option a field of a dataclass: its type and default, and the help text of its metadata."""
-    types = get_type_hints(settings)
-    return [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=field.default,
-            annotation=Annotated[types[field.name], typer.Option(help=field.metadata["help"])],
+def option(default: Any, text: str, flag: str | None = None) -> Any:
+    """A field of a command's options: its default, its help text, and its flag if not its name's."""
+    return field(default=default, metadata={"help": text, "flag": flag})
+
+
+def _parameter(name: str, kind: Any, default: Any, *flags: str, **shown: Any) -> inspect.Parameter:
+    """A parameter that Typer reads as an option."""
+    annotation = Annotated[kind, typer.Option(*flags, **shown)]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, keyword, default=default, annotation=annotation)
+
+
+def options_of(options: type) -> list[inspect.Parameter]:
+    """One option a field of a dataclass: its type and default, and the flag and help text of its metadata. A
+    field without a default must be given."""
+    types, made = get_type_hints(options), []
+    for each in dataclasses.fields(options):
+        required = each.default is dataclasses.MISSING
+        default = inspect.Parameter.empty if required else each.default
+        flags = [each.metadata["flag"]] if each.metadata.get("flag") else []
+        made.append(
+            _parameter(each.name, types[each.name], default, *flags, help=each.metadata["help"])
         )
-        for field in dataclasses.fields(settings)
-    ]
+    return made
 
 
-def with_options(settings: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a Typer command, in place of its parameter of the type `settings`, an option for every field
-    of that dataclass."""
+def setting_options() -> list[inspect.Parameter]:
+    """One option a training setting. One that is not given is None: the preset decides."""
+    default, document = load_preset(DEFAULT), load_preset(DOCUMENT)
+    made = []
+    for key, leaf in LEAVES.items():
+        text = leaf.help + (f" [{'|'.join(leaf.choices)}]" if leaf.choices else "")
+        text = f"{text}. Default: {leaf.of(default)}; document: {leaf.of(document)}."
+        panel = PANELS[leaf.path[0]]
+        made.append(
+            _parameter(
+                key, leaf.type | None, None, leaf.flag,
+                help=text, rich_help_panel=panel, show_default=False,
+            )
+        )  # fmt: skip
+    return made
+
+
+def _with(
+    name: str, options: list[inspect.Parameter], collect: Callable[[dict[str, Any]], Any]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a Typer command these options in place of its parameter `name`, which gets what `collect` makes
+    of them."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        options = options_of(settings)
-        parameters: list[inspect.Parameter] = []
-        name = ""
-        for parameter in inspect.signature(command).parameters.values():
-            if parameter.annotation is settings:
-                name = parameter.name
-                parameters += options
-            else:
-                parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-
         @functools.wraps(command)
         def wrapped(**values: Any) -> Any:
             chosen = {option.name: values.pop(option.name) for option in options}
-            return command(**values, **{name: settings(**chosen)})
+            return command(**values, **{name: collect(chosen)})
 
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != name]
+        parameters = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *options]
         wrapped.__signature__ = inspect.Signature(parameters)  # pyright: ignore
         wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
         return wrapped
@@ -59,59 +91,13 @@ def with_options(settings: type) -> Callable[[Callable[..., Any]], Callable[...,
     return decorate
 
 
-def _options() -> dict[str, tuple[Any, Any]]:
-    """Every setting's name -> (type, typer option). An absent flag is None: the preset decides."""
-    types = get_type_hints(TrainConfig)
-    options: dict[str, tuple[Any, Any]] = {}
-    for setting in dataclasses.fields(TrainConfig):
-        if setting.name == "weights":
-            continue
-        meta = setting.metadata
-        choices = CHOICES.get(setting.name)
-        text = meta["help"] + (f" [{'|'.join(choices)}]" if choices else "")
-        options[setting.name] = (
-            types[setting.name],
-            typer.Option(
-                *([meta["flag"]] if meta["flag"] else [flag_of(setting.name)]),
-                help=f"{text}. Document: {setting.default}.",
-                rich_help_panel=meta["group"],
-                show_default=False,
-            ),
-        )
-    for term in loss_terms():
-        options[f"w_{term.name}"] = (
-            float,
-            typer.Option(
-                weight_flag(term.name),
-                help=f"{term.purpose}. Document: {term.weight}.",
-                rich_help_panel="Loss weights",
-                show_default=False,
-            ),
-        )
-    return options
+def with_options(options: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a Typer command an option for every field of a dataclass, which it gets as `options`."""
+    return _with("options", options_of(options), lambda chosen: options(**chosen))
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Add a flag for every setting to a Typer command; it gets those given as `settings`."""
-    own = inspect.signature(command)
-    options = _options()
-
-    def wrapped(**values: Any) -> None:
-        settings = {name: values.pop(name) for name in options}
-        given = {name: value for name, value in settings.items() if value is not None}
-        command(**values, settings=given)
-
-    parameters = [p for p in own.parameters.values() if p.name != "settings"]
-    parameters += [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[kind | None, option],
-        )
-        for name, (kind, option) in options.items()
-    ]
-    wrapped.__signature__ = own.replace(parameters=parameters)  # pyright: ignore
-    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
-    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
-    return wrapped
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a Typer command an option for every training setting; it gets those that the user gave, by the
+    names of their flags, as `given`."""
+    known = lambda chosen: {name: value for name, value in chosen.items() if value is not None}
+    return _with("given", setting_options(), known)(command)

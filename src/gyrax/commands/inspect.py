@@ -1,9 +1,10 @@
-"""`inspect`: what a LeRobot folder holds, and what in it would trouble training."""
+"""`gyrax inspect`: what a LeRobot folder holds, and what in it would trouble training."""
 
-import json
+import json as json_text
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
@@ -12,20 +13,19 @@ from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
 from gyrax.runtime.console import make_progress, make_table
 
 
-def inspect_run(path: Path, *, as_json: bool, console: Console) -> dict[str, Any]:
-    """Inspect a folder and print the report as tables, or as JSON on standard output.
-
-    Raises `InputError` where the folder cannot be read.
-    """
-    folder = open_folder(path)
+def inspect(
+    folder: Annotated[Path, typer.Argument(help="LeRobot folder, v3.0 or v2.1.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show what a LeRobot folder holds, and warn of what in it would trouble training."""
+    opened = open_folder(folder)
     with make_progress(Console(stderr=True), unit="frames") as progress:
-        task = progress.add_task("inspecting", total=folder.frames)
-        report = inspect_folder(folder, lambda frames: progress.advance(task, frames))
-    if as_json:
-        print(json.dumps(report, indent=1, allow_nan=False))
+        task = progress.add_task("inspecting", total=opened.frames)
+        report = inspect_folder(opened, lambda frames: progress.advance(task, frames))
+    if json:
+        print(json_text.dumps(report, indent=1, allow_nan=False))
     else:
-        _print(folder, report, console)
-    return report
+        _print(opened, report, Console())
 
 
 def _print(folder: LeRobotFolder, report: dict[str, Any], console: Console) -> None:

@@ -15,7 +15,6 @@ from gyrax.simulation.law import exact_law
 from gyrax.simulation.plan import make_plan
 from gyrax.simulation.setup import SimulationConfig, check_config, describe, resolve
 from gyrax.simulation.table import notes, simulation_table
-from gyrax.training.settings import check_choice
 
 STATES = "simulation.npz"
 
@@ -23,7 +22,7 @@ STATES = "simulation.npz"
 @with_options(SimulationConfig)
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder to write simulation.npz and simulation.png.")],
-    config: SimulationConfig,
+    options: SimulationConfig,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the simulation that the folder holds.")
     ] = False,
@@ -32,11 +31,10 @@ def simulate(
     """Simulate Langevin dynamics on the ball: saved states, a figure, and means beside exact values."""
     from gyrax.simulation.figure import simulation_figure  # matplotlib, which --help can do without
 
-    check_choice("device", device)
-    check_config(config)
+    check_config(options)
     _check_folder(out, overwrite)
     platform = prepare_device(device)
-    config, phi = resolve(config)
+    config, phi = resolve(options)
     plan = make_plan(config)
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,22 @@
-"""`simulate-data`: episodes of the simulated arm and its cubes, as a LeRobot folder."""
+"""`gyrax simulate-data`: episodes of the simulated arm and its cubes, as a LeRobot folder."""
 
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from gyrax._errors import InputError
 from gyrax.runtime.console import make_progress
 
 
-def simulate_data_run(out: Path, *, episodes: int, seed: int, cubes: int, console: Console) -> None:
-    """Simulate episodes of arm and cubes into a LeRobotDataset v3.0 folder, with a progress bar.
-
-    Raises `InputError` for unusable numbers, without MuJoCo, or where `out` is taken.
-    """
+def simulate_data(
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    episodes: Annotated[int, typer.Option(help="Number of episodes.")] = 100,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    cubes: Annotated[int, typer.Option(help="Cubes on the table, 1 to 4.")] = 1,
+) -> None:
+    """Simulate the arm and its cubes with MuJoCo and write a LeRobotDataset v3.0 folder."""
     from gyrax.envs.arm import MAX_CUBES, write_simulated
 
     if not 1 <= cubes <= MAX_CUBES:
@@ -20,6 +24,7 @@ def simulate_data_run(out: Path, *, episodes: int, seed: int, cubes: int, consol
     for flag, value, low in (("--episodes", episodes, 1), ("--seed", seed, 0)):
         if value < low:
             raise InputError(f"{flag} is {value}; give {low} or more.")
+    console = Console()
     with make_progress(console) as progress:
         task = progress.add_task("simulating", total=episodes, note="episodes")
         write_simulated(

@@ -25,7 +25,7 @@ def numpy_for(*values: Any) -> Any:
 
 
 def require(value: T, good: Any, message: str) -> T:
-    """`value`, where `good` is true; else raise. Use what it returns: under jit the test rides on it."""
+    """`value`, where `good` is true; else raise. Use what it returns: jit attaches the check to that."""
     if isinstance(good, jax.core.Tracer):
         return eqx.error_if(value, ~good, message)
     if not np.all(good):
@@ -40,10 +40,10 @@ def checked_state(y: PhaseState, path: Any, c: Scalar) -> PhaseState:
             f"the state has z of shape {y.z.shape} and p of shape {y.p.shape}; both must have one "
             "shape (D,): integrate a batch of states with jax.vmap."
         )
-    held = path_shape(path)
-    if held is not None and held != y.z.shape:
+    path_dim = path_shape(path)
+    if path_dim is not None and path_dim != y.z.shape:
         raise ValueError(
-            f"the Brownian path has shape {held} and the state has shape {y.z.shape}; build the "
+            f"the Brownian path has shape {path_dim} and the state has shape {y.z.shape}; build the "
             f"path with shape={y.z.shape}."
         )
     xp = numpy_for(y, c)
@@ -60,7 +60,7 @@ def checked_state(y: PhaseState, path: Any, c: Scalar) -> PhaseState:
 
 
 def path_shape(path: Any) -> tuple[int, ...] | None:
-    """The shape of the values of a Brownian path that tells it, else None."""
+    """The shape of a Brownian path's values, or None if the path does not have one."""
     shape = getattr(path, "shape", None)
     if isinstance(shape, jax.ShapeDtypeStruct):
         return shape.shape

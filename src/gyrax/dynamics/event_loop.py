@@ -81,7 +81,7 @@ def run_with_jumps(
         return (loop.k < grid.steps) & (loop.out.result == Outcome.successful)
 
     def body(loop: Loop) -> Loop:
-        # Under vmap a chain that has ended goes through the motions until the last one does.
+        # Under vmap a chain that has ended is still computed, without effect, until the last one ends.
         end = grid.time(jnp.minimum(loop.k + 1, grid.steps))
         trial = _try(terms, solver, jumps, loop, end, args)
         found = loop.search.active & _is_found(loop, trial, grid)

@@ -23,7 +23,7 @@ def jump_log_likelihood(
 
     The integral is by the trapezoid rule, right to second order in the steps (and on average over
     where in its step a jump falls); λ at a jump is that at the start of its step, before it. With
-    `bernoulli`, each step only tells whether it jumped: Σ log(1 − e^{−Λ}) over the steps that did, −Λ
+    `bernoulli`, only whether each step jumped is known: Σ log(1 − e^{−Λ}) over the steps that did, −Λ
     over those that did not, Λ the step's hazard. Differentiable in whatever `rate` closes over.
 
     **Arguments:**

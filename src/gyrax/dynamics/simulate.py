@@ -51,8 +51,8 @@ def simulate(
     - `key`: for the jumps: their times and marks. The noise has its own, in the path.
     - `saveat`: how many equally spaced times to save, the last of them t1; or the times themselves,
         which must be ends of steps (t0 is one).
-    - `max_jumps`: room for this many jumps. One more ends the simulation with an error, or, with
-        `throw=False`, with `result` telling so.
+    - `max_jumps`: room for this many jumps. One more is an error, or, with `throw=False`, ends the
+        simulation with a `result` that says so.
 
     **Raises:** `ValueError` (under jit, `eqx.error_if`) for what cannot be simulated: see `Outcome`,
     `langevin_terms` and the arguments above.

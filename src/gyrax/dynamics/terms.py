@@ -8,7 +8,9 @@ r"""Hamiltonian Langevin dynamics on the ball as a pair of diffrax terms.
 \end{align*}
 
 with H(z, p) = Φ(z) + ½λ⁻²‖p‖². The noise acts on p with a coefficient of z alone, so Itô and
-Stratonovich agree. For u = 0 and any antisymmetric F the invariant law is exp(−H/T) (design §3).
+Stratonovich agree. For u = 0 and any antisymmetric F the invariant law is exp(−H/T).
+
+Source: docs/model.md, section 2.
 """
 
 from collections.abc import Callable

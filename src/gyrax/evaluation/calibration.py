@@ -1,18 +1,18 @@
-"""Temperatures for a model that was trained without noise, so that its forecasts are covered.
+"""Temperatures at which the samples of a model that was trained without noise cover the truth.
 
-One number is fitted: noise is as wide as what the encoder failed to tell of the last known frame, times
-a factor. Errors have heavy tails over windows, and follow that reconstruction error (its rank
-correlation with them is .78 on the default data's validation episodes); one temperature for all
-windows, fitted to episodes with unusual frames, is too hot for those without.
+Each window's temperature is the reconstruction error of its last known frame times one fitted factor.
+Forecast errors have heavy tails over windows and follow that reconstruction error (rank correlation
+0.78 on the default data's validation episodes). One temperature for all windows, fitted to episodes
+with unusual frames, is too high for the other windows.
 """
 
 import numpy as np
 from jaxtyping import Float
 
 from gyrax._errors import InputError
-from gyrax.evaluation.latents import Selection
+from gyrax.evaluation.encoded import Selection
+from gyrax.evaluation.forecasts import decode
 from gyrax.evaluation.sampling import covered, sample_forecasts
-from gyrax.evaluation.scores import decode
 from gyrax.model.system import System
 
 LEVEL = 0.9
@@ -23,7 +23,7 @@ HALVINGS = 8
 
 def unexplained(system: System, windows: Selection) -> Float[np.ndarray, " M"]:
     """Mean squared error of the last known frame's features, decoded from its point alone."""
-    known = windows.batch.context[:, -1]
+    known = windows.window.context[:, -1]
     return np.mean((decode(system, known) - windows.seen) ** 2, axis=-1)
 
 
@@ -32,7 +32,7 @@ def coverage(
 ) -> float:
     """How often balls of nominal mass `LEVEL` hold the truth, over all steps of all windows."""
     drawn = sample_forecasts(
-        system, windows.batch, samples, seed=seed, shown=np.zeros(1, int), temperature=temperature
+        system, windows, samples, seed=seed, shown=np.zeros(1, int), temperature=temperature
     )
     return float(covered(drawn.rank, LEVEL, samples).mean())
 
@@ -44,19 +44,19 @@ def calibrated(system: System, validation: Selection, samples: int, *, seed: int
     Raises `InputError` where no temperature does it, as without friction, which is what noise enters
     by, or where the encoder explains every frame exactly.
     """
-    rows = np.unique(np.linspace(0, len(validation.batch) - 1, WINDOWS).astype(int))
+    rows = np.unique(np.linspace(0, len(validation) - 1, WINDOWS).astype(int))
     windows = validation.take(rows)
     shape = unexplained(system, windows)
     middle_one = np.median(shape)
-    found = lambda typical: coverage(system, windows, typical * shape / middle_one, samples, seed)
-    if not middle_one > 0 or found(HOTTEST) < LEVEL:
+    reached = lambda typical: coverage(system, windows, typical * shape / middle_one, samples, seed)
+    if not middle_one > 0 or reached(HOTTEST) < LEVEL:
         raise InputError(
             f"--samples {samples}: the model was trained without noise, and no temperature up to "
             f"{HOTTEST:g} lets its samples cover {LEVEL:.0%} of the validation frames (its friction is "
-            f"{float(system.world_model.friction):g}); leave --samples out."
+            f"{float(system.world_model.friction.value):g}); leave --samples out."
         )
     low, high = np.log(COLDEST), np.log(HOTTEST)
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        low, high = (low, middle) if found(np.exp(middle)) >= LEVEL else (middle, high)
+        low, high = (low, middle) if reached(np.exp(middle)) >= LEVEL else (middle, high)
     return float(np.exp(high) / middle_one)

@@ -1,35 +1,29 @@
 """How well a trained world model predicts, on episodes that it was not trained on, beside baselines."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.data.frames import Frames
-from gyrax.dynamics import kinetic_energy
-from gyrax.evaluation.baselines import WindowBatch
+from gyrax.evaluation.cache import Cache
 from gyrax.evaluation.calibration import calibrated, unexplained
-from gyrax.evaluation.forecasters import LEARNED, MODEL, Trainer
+from gyrax.evaluation.contestants import LEARNED, MODEL, Contest
+from gyrax.evaluation.diagnostics import encoder_diagnostics, rollout_diagnostics
+from gyrax.evaluation.encoded import Encoded, Selection
 from gyrax.evaluation.intervals import Bootstrap
-from gyrax.evaluation.latents import Latents, Selection
 from gyrax.evaluation.sampling import (
     Sampled,
     check_samples,
     sample_forecasts,
     uncertainty_report,
 )
-from gyrax.evaluation.scores import decode, score
-from gyrax.geometry import safe_norm
+from gyrax.evaluation.scores import score
 from gyrax.model.system import System
-from gyrax.model.world_model import Trajectory
-from gyrax.training.loop import Resumed
+from gyrax.model.trajectory import Trajectory
 
-BOUNDARY = 0.95
 LONG = 30
 QUIET = Console(quiet=True)
 
@@ -60,49 +54,47 @@ class Options:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything measured on one split. `report` is the JSON; the rest is for figures."""
+    """Everything measured on one split.
+
+    **Fields:** `report`, the JSON; for figures, the `chosen` windows, the first model's `trajectory` on
+    them, its `errors` (M, H), what was `sampled`, and which windows are `shown`.
+    """
 
     report: dict[str, Any]
     trajectory: Trajectory
-    batch: WindowBatch
+    chosen: Selection
     errors: np.ndarray
-    latents: Latents
+    encoded: Encoded
+    shown: np.ndarray
     sampled: Sampled | None = None
-    shown: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
 
 
 def evaluate(
-    resumed: Resumed,
-    frames: Frames,
-    split: str,
-    options: Options | None = None,
-    *,
-    console: Console = QUIET,
+    encoded: Encoded, split: str, options: Options | None = None, *, console: Console = QUIET
 ) -> Evaluation:
-    """Measure a checkpoint on one split of a data set, beside every baseline.
+    """Measure a trained system on one split of a data set, beside every baseline.
 
     All forecasts see the same windows: `context` latent points, then the actions. Ridge is fitted on
     the training episodes' latents and chooses its penalties on the validation episodes. Trained
     baselines are kept in the checkpoint's run folder.
     """
     options = options or Options()
-    latents = Latents.of(resumed, frames)
-    config = latents.config
+    settings, trained, frames = encoded.settings, encoded.trained, encoded.dataset.frames
     if options.samples:
         check_samples(options.samples)
-    seeds = [config.seed + i for i in range(options.seeds)]
-    modules = _modules(resumed, latents, options, seeds, console)
+    seeds = [settings.training.run.seed + i for i in range(options.seeds)]
+    forecasters = _forecasters(encoded, options, seeds, console)
     console.print("measuring ...")
-
-    chosen = latents.windows(split, config.horizon)
+    context, horizon = settings.integration.context, settings.training.horizon
+    chosen = encoded.windows(split, horizon)
     if chosen is None:
         raise InputError(
-            f"{frames.source}: no {split} episode has the {config.wm_context + config.horizon} frames "
-            "of a window; use longer episodes."
+            f"{frames.source}: no {split} episode has the {context + horizon} frames of a window; use "
+            "longer episodes."
         )
-    scored = score(latents, modules, chosen, split)
+    scored = score(encoded, forecasters, chosen, split)
     report: dict[str, Any] = {
-        "checkpoint": str(resumed.path),
+        "checkpoint": str(trained.path),
         "data": frames.source,
         "split": split,
         "seeds": seeds,
@@ -114,45 +106,46 @@ def evaluate(
     )
     report["skill_mean"] = report[MODEL]["skill_mean"]
     if options.long:
-        report["long"] = _long_report(latents, modules, split, options.long)
-    rows = frames.rows(latents.split(split))
-    report |= _encoder_diagnostics(latents.system, latents.x[rows], latents.z[rows])
-    report |= _rollout_diagnostics(scored.trajectories, chosen.chart, config.curvature)
-    shown = lively_windows(chosen.batch)
+        report["long"] = _long_report(encoded, forecasters, split, options.long)
+    rows = frames.rows(encoded.dataset.split[split])
+    report |= encoder_diagnostics(trained.system, encoded.dataset.x[rows], encoded.latents.z[rows])
+    trajectories = [each.trajectory for each in scored.rollouts if each.trajectory is not None]
+    report |= rollout_diagnostics(trajectories, np.asarray(chosen.window.chart)[:, 1:])
+    shown = lively_windows(chosen)
     sampled = None
     if options.samples:
         sampled, report["uncertainty"] = _sampled(
-            modules[MODEL], seeds, latents, chosen, options.samples, shown
+            forecasters[MODEL], seeds, encoded, chosen, options.samples, shown
         )
     errors = scored.errors[MODEL].mean(0)
-    first = scored.trajectories[0]
-    return Evaluation(report, first, chosen.batch, errors, latents, sampled, shown)
+    return Evaluation(report, trajectories[0], chosen, errors, encoded, shown, sampled)
 
 
-def _modules(
-    resumed: Resumed, latents: Latents, options: Options, seeds: list[int], console: Console
+def _forecasters(
+    encoded: Encoded, options: Options, seeds: list[int], console: Console
 ) -> dict[str, list[Any]]:
     """The model (the checkpoint's own for one seed, else trained anew) and the learned baselines."""
+    trained = encoded.trained
     names = [MODEL] if options.seeds > 1 else []
     names += LEARNED if options.learned else ()
-    modules: dict[str, list[Any]] = {MODEL: [latents.system]}
+    forecasters: dict[str, list[Any]] = {MODEL: [trained.system]}
     if names:
-        trainer = Trainer(latents, resumed.path.parent, resumed.meta.phase, console)
-        modules |= trainer.train(names, seeds)
-    return modules
+        cache = Cache(trained.path.parent, encoded, console)
+        forecasters |= Contest(encoded, cache, console).train(names, seeds)
+    return forecasters
 
 
 def _temperatures(
-    systems: list[System], seeds: list[int], latents: Latents, chosen: Selection, samples: int
+    systems: list[System], seeds: list[int], encoded: Encoded, chosen: Selection, samples: int
 ) -> list[np.ndarray | None]:
     """For each system the temperature of every window, calibrated on validation episodes, or None where
     it was trained with noise."""
     if systems[0].world_model.is_stochastic:
         return [None] * len(systems)
-    validation = latents.windows("val", latents.config.horizon)
+    validation = encoded.windows("val", chosen.window.horizon)
     if validation is None:
         raise InputError(
-            f"{latents.frames.source}: no validation episode is as long as a window, so the noise of "
+            f"{encoded.dataset.frames.source}: no validation episode is as long as a window, so the noise of "
             "--samples cannot be calibrated; leave it out, or use longer episodes."
         )
     return [
@@ -164,90 +157,39 @@ def _temperatures(
 def _sampled(
     systems: list[System],
     seeds: list[int],
-    latents: Latents,
+    encoded: Encoded,
     chosen: Selection,
     samples: int,
     shown: np.ndarray,
 ) -> tuple[Sampled, dict[str, Any]]:
     """The first system's samples, and the scores of all systems' together."""
-    heats = _temperatures(systems, seeds, latents, chosen, samples)
-    batch = chosen.batch
+    temperatures = _temperatures(systems, seeds, encoded, chosen, samples)
     drawn = [
-        sample_forecasts(system, batch, samples, seed=seed, shown=shown, temperature=heat)
-        for seed, system, heat in zip(seeds, systems, heats, strict=True)
+        sample_forecasts(system, chosen, samples, seed=seed, shown=shown, temperature=T)
+        for seed, system, T in zip(seeds, systems, temperatures, strict=True)
     ]
     typical = [
-        float(system.world_model.noise_temperature if heat is None else np.median(heat))
-        for system, heat in zip(systems, heats, strict=True)
+        float(system.world_model.temperature.value if T is None else np.median(T))
+        for system, T in zip(systems, temperatures, strict=True)
     ]
-    report = uncertainty_report(drawn, Bootstrap(batch.episode), samples, typical)
-    return drawn[0], report | {"calibrated": heats[0] is not None}
+    report = uncertainty_report(drawn, Bootstrap(chosen.episode), samples, typical)
+    return drawn[0], report | {"calibrated": temperatures[0] is not None}
 
 
 def _long_report(
-    latents: Latents, modules: Mapping[str, list[Any]], split: str, horizon: int
+    encoded: Encoded, forecasters: Mapping[str, list[Any]], split: str, horizon: int
 ) -> dict[str, Any]:
     """The same scores at a longer horizon, or a note why there are none."""
-    chosen = latents.windows(split, horizon)
+    chosen = encoded.windows(split, horizon)
     if chosen is None:
-        needed = latents.config.wm_context + horizon
+        needed = encoded.settings.integration.context + horizon
         return {"horizon": [], "note": f"no {split} episode has the {needed} frames of a window"}
-    return score(latents, modules, chosen, split).report
+    return score(encoded, forecasters, chosen, split).report
 
 
-def lively_windows(batch: WindowBatch, count: int = 8) -> np.ndarray:
+def lively_windows(chosen: Selection, count: int = 8) -> np.ndarray:
     """Some windows for figures, at even intervals from the third of them that moves most."""
-    moved = np.linalg.norm(batch.target[:, -1] - batch.context[:, -1], axis=-1)
+    window = chosen.window
+    moved = np.linalg.norm(window.target[:, -1] - window.context[:, -1], axis=-1)
     lively = np.flatnonzero(moved >= np.quantile(moved, 2 / 3))
     return np.unique(lively[np.linspace(0, len(lively) - 1, count).astype(int)])
-
-
-def _rate_ratio(rates: np.ndarray, chart: np.ndarray) -> dict[str, float]:
-    """The mean jump rate where the data's chart changes, over that elsewhere, from the second frame on;
-    nothing where charts never, or always, change. Both arguments are of shape `(M, H)`."""
-    changed = chart[:, 1:] != chart[:, :-1]
-    if changed.all() or not changed.any():
-        return {}
-    later = rates[:, 1:]
-    return {
-        "jump_rate_at_chart_changes_ratio": float(later[changed].mean() / later[~changed].mean())
-    }
-
-
-def _rollout_diagnostics(
-    trajectories: list[Trajectory], chart: np.ndarray, c: float
-) -> dict[str, float]:
-    """Scalars about charts, energy and jumps, each a mean over the rollouts of all seeds."""
-    found = []
-    for trajectory in trajectories:
-        positions, momenta = jnp.asarray(trajectory.positions), jnp.asarray(trajectory.momenta)
-        energy = np.asarray(trajectory.effective_potential + kinetic_energy(positions, momenta, c))
-        rates = np.asarray(trajectory.jump_rates)
-        found.append(
-            {
-                "chart_accuracy": float((trajectory.chart_logits.argmax(-1) == chart).mean()),
-                "energy_drift": float(np.abs(energy - energy[:, :1]).max(axis=1).mean()),
-                "jump_rate": float(rates.mean()),
-                **_rate_ratio(rates, chart),
-                "jumps_per_frame": float(np.asarray(trajectory.jump_mask).mean()),
-            }
-        )
-    return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
-
-
-def _encoder_diagnostics(system: System, x: np.ndarray, z: np.ndarray) -> dict[str, float]:
-    """Scalars about charts and codes of the encoded frames."""
-    c = system.world_model.c
-    encoding = eqx.filter_jit(lambda s, x: s.encode(x))(system, jnp.asarray(x))
-    used = np.take_along_axis(
-        np.asarray(encoding.code), np.asarray(encoding.chart)[:, None], axis=1
-    )
-    pairs = set(zip(np.asarray(encoding.chart).tolist(), used[:, 0].tolist(), strict=True))
-    charts, codes, _ = system.encoder.codebook.code.shape
-    radius = c**0.5 * np.asarray(safe_norm(jnp.asarray(z)))
-    return {
-        "codebook_use": len(pairs) / (charts * codes),
-        "charts_used": float(len({chart for chart, _ in pairs})) / charts,
-        "near_boundary": float((radius > BOUNDARY).mean()),
-        "encoded_feature_rmse": float(np.sqrt(np.mean((decode(system, z) - x) ** 2))),
-    }

@@ -1,8 +1,7 @@
 """Means with 95 % intervals, by bootstrap over episodes.
 
-Windows of one episode overlap and share its ways, so it is episodes that are drawn again. Every
-quantity measured on the same windows is resampled by the same draws: an interval of a difference is
-that of the paired difference.
+Windows of one episode overlap and are alike, so episodes are resampled, not windows. All quantities
+measured on the same windows share the same draws, so the interval of a difference is a paired one.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Forecasts as distributions: sampled rollouts, their energy score, and how often balls hold the truth."""
+"""Forecasts as distributions: sampled rollouts, their energy score and their coverage."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,13 +11,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax._errors import InputError
-from gyrax.evaluation.baselines import WindowBatch
-from gyrax.evaluation.forecasters import in_blocks
+from gyrax.evaluation.encoded import Selection
+from gyrax.evaluation.forecasts import in_blocks
 from gyrax.evaluation.intervals import Bootstrap
 from gyrax.geometry import distance, frechet_mean
 from gyrax.losses.dynamics import energy_scores
 from gyrax.model.system import System
-from gyrax.model.world_model import softplus_inverse
+from gyrax.model.window import Window
+from gyrax.nn import Coefficient
 
 FEWEST = 10
 LEVELS = tuple(round(0.1 * k, 1) for k in range(1, 10))
@@ -71,28 +72,20 @@ def covered(rank: np.ndarray, level: float, samples: int) -> np.ndarray:
 
 def at_temperature(system: System, temperature: Float[Array, ""]) -> System:
     """`system` with its noise at a temperature T > 0."""
-    model = replace(system.world_model, temperature_parameter=softplus_inverse(temperature))
-    return eqx.tree_at(lambda s: s.world_model, system, model)
+    fixed = Coefficient.fixed(temperature)
+    return replace(system, world_model=replace(system.world_model, temperature=fixed))
 
 
 @eqx.filter_jit
 def _sample(
-    system: System,
-    samples: int,
-    context: Array,
-    weights: Array,
-    actions: Array,
-    keys: Array,
-    temperature: Array | None,
+    system: System, samples: int, window: Window, keys: Array, temperature: Array | None
 ) -> Array:
-    def one(context: Array, weights: Array, actions: Array, key: Array, heat: Any) -> Array:
-        own = system if heat is None else at_temperature(system, heat)
-        repeat = lambda a: jnp.broadcast_to(a, (samples, *a.shape))
-        keys = jr.split(key, samples)
-        return own.rollout(repeat(context), repeat(weights), repeat(actions), keys).positions
+    def one(window: Window, key: Array, temperature: Any) -> Array:
+        own = system if temperature is None else at_temperature(system, temperature)
+        return jax.vmap(lambda key: own.rollout(window, key).points)(jr.split(key, samples))
 
-    in_axes = (0, 0, 0, 0, None if temperature is None else 0)
-    return jax.vmap(one, in_axes)(context, weights, actions, keys, temperature)
+    in_axes = (0, 0, None if temperature is None else 0)
+    return jax.vmap(one, in_axes)(window, keys, temperature)
 
 
 @eqx.filter_jit
@@ -103,7 +96,7 @@ def _score(samples: Array, target: Array, c: float) -> tuple[Array, Array]:
 
 def sample_forecasts(
     system: System,
-    batch: WindowBatch,
+    chosen: Selection,
     samples: int,
     *,
     seed: int,
@@ -114,29 +107,24 @@ def sample_forecasts(
 
     `temperature`, shape `(M,)`, one for each window, stands in for the model's own.
     """
-    c = batch.c
     rows = max(1, ROWS // samples)
-    keys = np.asarray(jr.key_data(jr.split(jr.key(seed), len(batch))))
-    wanted = np.zeros(len(batch), bool)
+    keys = np.asarray(jr.key_data(jr.split(jr.key(seed), len(chosen))))
+    wanted = np.zeros(len(chosen), bool)
     wanted[shown] = True
     clouds: list[np.ndarray] = []
-    seen = 0
+    begin = 0
+    if temperature is not None:
+        temperature = np.asarray(temperature, chosen.window.target.dtype)
 
-    heat = () if temperature is None else (np.asarray(temperature, batch.target.dtype),)
-
-    def block(
-        context: Any, weights: Any, actions: Any, target: Any, raw: Any, heat: Any = None
-    ) -> tuple:
-        nonlocal seen
-        drawn = _sample(system, samples, context, weights, actions, jr.wrap_key_data(raw), heat)
-        kept = np.flatnonzero(wanted[seen : seen + len(context)])
+    def block(window: Window, raw: Any, temperature: Any) -> tuple:
+        nonlocal begin
+        drawn = _sample(system, samples, window, jr.wrap_key_data(raw), temperature)
+        kept = np.flatnonzero(wanted[begin : begin + len(raw)])
         clouds.append(np.asarray(drawn)[kept])
-        seen += len(context)
-        return _score(drawn, target, c)
+        begin += len(raw)
+        return _score(drawn, window.target, chosen.c)
 
-    energy, rank = in_blocks(
-        block, batch.context, batch.weights, batch.actions, batch.target, keys, *heat, size=rows
-    )
+    energy, rank = in_blocks(block, chosen.window, keys, temperature, size=rows)
     return Sampled(energy, rank, np.concatenate(clouds))
 
 

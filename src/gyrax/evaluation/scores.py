@@ -1,25 +1,23 @@
 """Forecasts of one set of windows, scored: errors of latents and of decoded features, with intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
-import jax
 import numpy as np
 
 from gyrax.evaluation.baselines import Ridge, constant_velocity, persistence
-from gyrax.evaluation.forecasters import MODEL, forecast, in_blocks, rollouts
+from gyrax.evaluation.contestants import MODEL
+from gyrax.evaluation.encoded import Encoded, Selection
+from gyrax.evaluation.forecasts import decode, forecast, rollouts
 from gyrax.evaluation.intervals import Bootstrap
-from gyrax.evaluation.latents import Latents, Selection
-from gyrax.model.system import System
-from gyrax.model.world_model import Trajectory
+from gyrax.model.forecaster import AbstractForecaster
+from gyrax.model.trajectory import Rollout
 
 SHUFFLED = "shuffled_actions"
 ORDER = (
     MODEL, "flat_twin", "gru", "mlp", "ridge", "constant_velocity", "persistence", SHUFFLED,
 )  # fmt: skip
-DECODED_AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
@@ -29,72 +27,61 @@ class Scored:
 
     report: dict[str, Any]
     errors: dict[str, np.ndarray]
-    trajectories: list[Trajectory]
-
-
-@eqx.filter_jit
-def _decode(system: System, z: jax.Array) -> jax.Array:
-    return jax.vmap(system.decoder)(z)[0]
-
-
-def decode(system: System, points: np.ndarray) -> np.ndarray:
-    """Features of points of any leading shape, texture unknown."""
-    rows = points.reshape(-1, points.shape[-1])
-    decoded = in_blocks(lambda z: _decode(system, z), rows, size=DECODED_AT_ONCE)
-    return decoded.reshape(*points.shape[:-1], -1)
+    rollouts: list[Rollout]
 
 
 def forecasts_of(
-    latents: Latents,
-    modules: Mapping[str, list[Any]],
-    trajectories: list[Trajectory],
+    encoded: Encoded,
+    forecasters: Mapping[str, Sequence[AbstractForecaster]],
+    rolled: list[Rollout],
     chosen: Selection,
     split: str,
 ) -> dict[str, list[np.ndarray]]:
     """Points (M, H, D) by name, one array for each seed; what needs no training has one. The model's
-    are those of its `trajectories`.
+    are those that it `rolled` out.
 
     Foreign actions are those of other episodes of the split or, where it has but one, of the training
     episodes. Ridge is left out where no training or validation episode is long enough to fit it.
     """
-    batch = chosen.batch
-    train, val = (latents.windows(name, batch.horizon) for name in ("train", "val"))
+    window, c = chosen.window, chosen.c
+    train, val = (encoded.windows(name, window.horizon) for name in ("train", "val"))
     points: dict[str, list[np.ndarray]] = {
-        name: [forecast(module, batch) for module in group]
-        for name, group in modules.items()
+        name: [forecast(forecaster, window) for forecaster in group]
+        for name, group in forecasters.items()
         if name != MODEL
     }
-    points[MODEL] = [np.asarray(trajectory.positions) for trajectory in trajectories]
-    points["persistence"] = [persistence(batch)]
-    points["constant_velocity"] = [constant_velocity(batch)]
+    points[MODEL] = [np.asarray(each.points) for each in rolled]
+    points["persistence"] = [persistence(window)]
+    points["constant_velocity"] = [constant_velocity(window, c)]
     if train is not None and val is not None:
-        points["ridge"] = [Ridge(train.batch, val.batch)(batch)]
-    several = len(np.unique(batch.episode)) > 1
+        points["ridge"] = [Ridge(train.window, val.window, c)(window)]
+    several = len(np.unique(chosen.episode)) > 1
     pool = train if train is not None and not several and split != "train" else chosen
     if pool is not chosen or several:
-        foreign = batch.with_foreign_actions(pool.batch)
-        points[SHUFFLED] = [forecast(module, foreign) for module in modules[MODEL]]
+        foreign = chosen.with_foreign_actions(pool)
+        points[SHUFFLED] = [forecast(forecaster, foreign) for forecaster in forecasters[MODEL]]
     return {name: points[name] for name in ORDER if name in points}
 
 
 def score(
-    latents: Latents, modules: Mapping[str, list[Any]], chosen: Selection, split: str
+    encoded: Encoded,
+    forecasters: Mapping[str, Sequence[AbstractForecaster]],
+    chosen: Selection,
+    split: str,
 ) -> Scored:
-    """Score the given modules, and the baselines that need no training, on windows of one length."""
-    batch = chosen.batch
+    """Score forecasters, and the baselines that need no training, on windows of one length."""
     errors, squares = {}, {}
-    trajectories = [rollouts(system, batch) for system in modules[MODEL]]
-    for name, group in forecasts_of(latents, modules, trajectories, chosen, split).items():
-        errors[name] = np.stack([batch.errors(points) for points in group])
-        squares[name] = np.stack(
-            [((decode(latents.system, points) - chosen.truth) ** 2).mean(-1) for points in group]
-        )
-    bootstrap = Bootstrap(batch.episode)
+    rolled = [rollouts(model, chosen.window) for model in forecasters[MODEL]]
+    for name, group in forecasts_of(encoded, forecasters, rolled, chosen, split).items():
+        errors[name] = np.stack([chosen.errors(points) for points in group])
+        decoded = (decode(encoded.trained.system, points) for points in group)
+        squares[name] = np.stack([((x - chosen.truth) ** 2).mean(-1) for x in decoded])
+    bootstrap = Bootstrap(chosen.episode)
     report: dict[str, Any] = {
         "episodes": bootstrap.count,
         "short_episodes": list(chosen.short),
-        "windows": len(batch),
-        "horizon": list(range(1, batch.horizon + 1)),
+        "windows": len(chosen),
+        "horizon": list(range(1, chosen.window.horizon + 1)),
     }
     missing = [name for name in ("ridge", SHUFFLED) if name not in errors]
     if missing:
@@ -109,7 +96,7 @@ def score(
     report["differences"] = {
         name: _differences(bootstrap, errors, squares, name) for name in errors if name != MODEL
     }
-    return Scored(report, errors, trajectories)
+    return Scored(report, errors, rolled)
 
 
 def _differences(

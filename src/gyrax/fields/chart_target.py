@@ -32,10 +32,10 @@ class FoldedChartTarget(eqx.Module):
 class CovariantChartTarget(eqx.Module):
     """ℓ_k = −d(z, c_k)/τ(z) + zᵀQ_k z + [W mean of the action tokens]_k, with d_k = D in τ.
 
-    Not in the specification: z is multiplied by `scale` wherever Q_k or v_k reads it (see
+    Not in the document: z is multiplied by `scale` wherever Q_k or v_k reads it (see
     [`ChristoffelQuery`][]), and with `linear`, the rows v_k, there is a term v_k · z.
 
-    Source: specification, *CovariantChartTarget*.
+    Source: docs/model.md, section 7.
     """
 
     center: Float[Array, "K D"]

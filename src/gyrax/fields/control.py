@@ -14,7 +14,7 @@ from gyrax.nn.tokenizers import ActionTokenizer, ChartTokenizer
 class CovariantControl(eqx.Module):
     """u(z, a, w), a covector, by attention from z to A action tokens and K chart tokens.
 
-    Source: specification, *CovariantControlField*.
+    Source: docs/model.md, section 7.
     """
 
     actions: ActionTokenizer

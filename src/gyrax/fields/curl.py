@@ -17,7 +17,7 @@ class CovariantCurl(eqx.Module):
 
     The head gives the D(D − 1)/2 entries above the diagonal, row by row; folded, it gives all D².
 
-    Source: specification, *CovariantValueCurl*.
+    Source: docs/model.md, section 7.
     """
 
     actions: ActionTokenizer

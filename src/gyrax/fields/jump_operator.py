@@ -10,8 +10,8 @@ from gyrax._types import Covector, Point, PRNGKey
 from gyrax.fields.antisymmetric import antisymmetric
 from gyrax.geometry import conformal_factor, mobius_add, project, translate
 from gyrax.geometry.safe import exact_product
+from gyrax.nn.frozen import Frozen
 from gyrax.nn.initial import normal, on_device
-from gyrax.nn.spectral import Frozen
 
 
 class FoldedJumpOperator(eqx.Module):
@@ -52,7 +52,7 @@ class FactorizedJumpOperator(eqx.Module):
     **Fields:** `center`, raw, shape `(K, D)`; `base`, orthogonal, `(K, D, D)`; `generator`, the
     entries above the diagonal, `(K, D(D−1)/2)`.
 
-    Source: specification, *FactorizedJumpOperator*; design §4.
+    Source: docs/model.md, section 7.
     """
 
     center: Float[Array, "K D"]

@@ -15,10 +15,10 @@ from gyrax.nn.tokenizers import ChartTokenizer
 class CovariantJumpRate(eqx.Module):
     """λ(z, w) = softplus(attention from z to the chart tokens + offset) ≥ 0, per unit of model time.
 
-    The specification has no offset (zero), so that an untrained rate is log 2; a negative one makes
-    jumps rare from the start.
+    The document has no offset (zero), so that an untrained rate is log 2; a negative one makes jumps
+    rare from the start.
 
-    Source: specification, *CovariantJumpRate*.
+    Source: docs/model.md, section 7.
     """
 
     charts: ChartTokenizer

@@ -13,7 +13,7 @@ class CovariantMomentumInit(eqx.Module):
 
     With `orthonormal`, p₀ = λ(z₀) W z₀, whose metric norm ‖Wz₀‖ does not grow towards the boundary.
 
-    Source: specification, *CovariantMomentumInit*.
+    Source: docs/model.md, section 7.
     """
 
     linear: SpectralLinear

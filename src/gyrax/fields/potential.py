@@ -32,11 +32,11 @@ class CovariantPotential(eqx.Module):
     """Force = α ∂U + (1 − α) f_critic + γ_risk f_risk, Φ = αU + (1 − α)V + γ_risk Ψ.
 
     Critic and risk each share attention features between their force head and their scalar head.
-    `force="direct"` is the specification's; `"gradient"` returns ∂Φ by one reverse pass, the only
+    `force="direct"` is the document's; `"gradient"` returns ∂Φ by one reverse pass, the only
     choice for which H = Φ + ½λ⁻²‖p‖² is conserved. `orthonormal` reads direct forces in the
     orthonormal frame: they are multiplied by λ, so that their metric size is alike everywhere.
 
-    Source: specification, *CovariantPotentialNet*.
+    Source: docs/model.md, section 7.
     """
 
     charts: ChartTokenizer

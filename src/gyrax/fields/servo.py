@@ -1,18 +1,23 @@
 """The servo force: towards the point at which regression and a network expect the next frame."""
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax._types import Covector, Point, PRNGKey
 from gyrax.geometry import exp_map, flat, log_map, safe_norm, sharp
-from gyrax.nn.spectral import Frozen
+from gyrax.nn.frozen import Frozen
 
 SMALL = 0.01
+FRAMES = 3
+PENALTY = 1e-4
+"""Of the regression. Validation episodes unlike the training ones ask for this much (1e-6: 2 % worse)."""
 FARTHEST = 3.0
 """Bound on √c‖log₀ z*‖, a distance of 6 from the origin: twice as far as the encoder's points."""
 
@@ -20,17 +25,17 @@ FARTHEST = 3.0
 class ServoForce(eqx.Module):
     """r = (e^{γT} ♭log_z(z*)/T − p)/T, a covector: it leads from z to the goal z* within a frame.
 
-    Kicked by r, rubbed by e^{−γT} and drifted for T (the word "boa"), a state arrives at z*. The goal
+    A kick by r, friction e^{−γT} and drift for T (the word "boa") take a state exactly to z*. The goal
     is z* = exp₀(y + Tẏ + T²[(S + W) x + f(x)]) with y = log₀ z, x = (y, ẏ, a, 1), and ẏ the change of
     y over the frame before, seen from the momentum. `start`, S, is the least-squares solution, which
     is not trained, so that weight decay of the `change` W draws towards regression and not towards
     no motion at all; f is a network of two hidden layers of gated linear units.
 
     With a `memory`, f sees (x, m), where m is the state of a gated recurrent unit that has read the x of
-    every frame up to this one: what neither latent nor momentum shows of the motion's causes.
+    every frame so far. It can hold causes of the motion that neither latent nor momentum shows.
 
-    Like the action, force and memory are held over a frame. Source: not in the specification; a position
-    servo is what moves the robot's joints.
+    Force and memory stay constant over a frame, as the action does. Source: docs/model.md, section 8;
+    not in the document. A position servo is what moves the robot's joints.
     """
 
     start: Frozen
@@ -65,8 +70,35 @@ class ServoForce(eqx.Module):
         none = jnp.zeros((dim, inputs + 1))
         return cls(Frozen(none), none, layers, c, memory)
 
+    def regressed(
+        self,
+        points: Float[np.ndarray, "M 3 D"],
+        actions: Float[np.ndarray, "M A"],
+        *,
+        time: float,
+    ) -> "ServoForce":
+        """With S, the least-squares solution, of three successive frames and the actions at the middle one.
+
+        The second difference of y over the three frames, which lie `time` apart, is regressed on what the
+        force sees at the middle one, with a small ridge penalty and in float64.
+        """
+        z = jnp.asarray(points)
+        y = np.asarray(log_map(jnp.zeros_like(z), z, self.c), np.float64)
+        before, here, after = (y[:, i] for i in range(FRAMES))
+        inputs = (
+            here,
+            (here - before) / time,
+            np.asarray(actions, np.float64),
+            np.ones((len(y), 1)),
+        )
+        x = np.concatenate(inputs, axis=1)
+        penalty = PENALTY * len(x) * np.diag(np.r_[np.ones(x.shape[1] - 1), 0.0])
+        second = (after - 2.0 * here + before) / time**2
+        matrix = np.linalg.solve(x.T @ x + penalty, x.T @ second).T
+        return replace(self, start=Frozen(jnp.asarray(matrix, self.start.value.dtype)))
+
     def no_memory(self, z: Point) -> Float[Array, " memory"]:
-        """What is remembered before a rollout from `z`: nothing. Of length 0 where there is no memory."""
+        """The memory at the start of a rollout: zeros, of length 0 for a force without memory."""
         return jnp.zeros(0 if self.memory is None else self.memory.hidden_size, z.dtype)
 
     def correction(

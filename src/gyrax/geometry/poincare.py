@@ -47,7 +47,7 @@ def inverse_metric(z: Point, c: Scalar = 1.0) -> Float[Array, "*batch D D"]:
 
 
 def temperature(z: Point, d_k: int, c: Scalar = 1.0) -> Batched:
-    """Conformal attention temperature τ(z) = sqrt(d_k)/λ(z) (specification, *Geometry*)."""
+    """Conformal attention temperature τ(z) = sqrt(d_k)/λ(z) (docs/model.md, section 1)."""
     return d_k**0.5 / conformal_factor(z, c)
 
 
@@ -198,7 +198,7 @@ def geodesic_flow(
 
     It conserves ‖p‖/λ to the rounding of λ itself, which is λ·eps where 1 − c‖z‖² is small.
 
-    z′ = exp_z(tλ⁻²p), and p is carried along by parallel transport (design §3, *A*).
+    z′ = exp_z(tλ⁻²p), and p is carried along by parallel transport (docs/model.md, section 3).
     """
     gap = _gap(z, c)
     v = jnp.asarray(t, z.dtype)[..., None] * (0.25 * gap**2) * p

@@ -1,4 +1,4 @@
-"""The dynamics losses, pure functions of a batch of rollouts (specification, *Phase 2*; design §6).
+"""The dynamics losses, pure functions of a batch of rollouts (docs/model.md, section 11).
 
 `mask` is one where a frame is data and zero where its window is padded past the end of an episode.
 """
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gyrax.dynamics import bernoulli_log_likelihood, kinetic_energy
+from gyrax.dynamics import bernoulli_log_likelihood
 from gyrax.geometry import distance
 
 Frames = Float[Array, "B H"]
@@ -34,11 +34,9 @@ def chart_transition(
     return _mean(-jnp.take_along_axis(log_p, target[..., None], axis=-1)[..., 0], mask)
 
 
-def momentum_regularisation(
-    z: Points, p: Points, mask: Frames | None = None, c: float = 1.0
-) -> Loss:
+def momentum_regularisation(kinetic: Frames, mask: Frames | None = None) -> Loss:
     """Mean metric kinetic energy ½λ⁻²‖p‖²."""
-    return _mean(kinetic_energy(z, p, c), mask)
+    return _mean(kinetic, mask)
 
 
 def energy_conservation(energy: Frames, mask: Frames | None = None) -> Loss:
@@ -83,9 +81,9 @@ def energy_scores(
 def jump_surprise(hazards: Frames, events: Float[Array, "B H"], mask: Frames | None = None) -> Loss:
     """Minus the mean log-likelihood of which frames change charts, at hazards λ · frame time.
 
-    The only loss that ever raises the jump rate (design §3, *Jumps*). A rate falls exponentially with
-    what the network says, so that it can underflow where a chart does change: hazards count as no
-    less than the smallest normal number, and such a frame costs 87 in float32 instead of infinity.
+    The only loss that ever raises the jump rate (docs/model.md, section 5). The rate is exponentially
+    small in the network's output, so it can underflow in a frame whose chart changes. Hazards are
+    therefore at least the smallest normal number: such a frame costs 87 in float32, not infinity.
     """
     floored = jnp.maximum(hazards, jnp.finfo(hazards.dtype).tiny)
     each = jax.vmap(jax.vmap(bernoulli_log_likelihood))(floored, events)

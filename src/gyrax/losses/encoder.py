@@ -1,4 +1,4 @@
-"""The encoder losses, pure functions of a batch (specification, *Phase 1*; design §6).
+"""The encoder losses, pure functions of a batch (docs/model.md, section 11).
 
 Chart weights `w` are rows on the simplex; `z` and codes are points of the ball of curvature −c.
 """

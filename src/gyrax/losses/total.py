@@ -1,23 +1,23 @@
-"""The named losses: each name, default weight and purpose stands here once, and nowhere else.
+"""The named losses: each name and purpose stands here once, and nowhere else.
 
-A weight's flag is `--w-NAME`. The context of the encoder losses is an encoded batch of frames, that
-of the dynamics losses a batch of rollouts beside what the encoder says happened.
+A weight's flag is `--w-NAME`, its values are in the presets. Encoder losses are made of an encoded batch
+of frames, dynamics losses of a batch of rollouts beside what the encoder says happened.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from gyrax.atlas import Encoding
-from gyrax.dynamics import kinetic_energy
 from gyrax.fields.jump_operator import FoldedJumpOperator
 from gyrax.losses import dynamics, encoder
 from gyrax.model.system import System
-from gyrax.model.world_model import Trajectory
+from gyrax.model.trajectory import Rollout, Trajectory
+from gyrax.model.window import Window
 
 Losses = dict[str, Float[Array, ""]]
 
@@ -35,109 +35,103 @@ class EncoderBatch(NamedTuple):
 
 
 class DynamicsBatch(NamedTuple):
-    """A batch of rollouts, the (detached) latents and charts of the data, and where there is data.
+    """A batch of rollouts and the windows that they are held against.
 
-    `samples`, of the same windows, are there where a loss that needs them has a weight.
+    **Fields:** `rollout` and `window`, of B windows; `frame_time`, model time of a frame; `c`;
+    `samples`, points of sampled rollouts of the same windows, where a loss that needs them has a weight.
     """
 
-    trajectory: Trajectory
-    z: Float[Array, "B H D"]
-    chart: Int[Array, "B H"]
-    mask: Float[Array, "B H"]
-    start_chart: Int[Array, " B"]
+    rollout: Rollout
+    window: Window
     frame_time: float
     c: float
     samples: Float[Array, "S B H D"] | None = None
 
     @property
-    def chart_changes(self) -> Float[Array, "B H"]:
-        """One where the data's chart differs from the frame before."""
-        before = jnp.concatenate([self.start_chart[:, None], self.chart[:, :-1]], axis=1)
-        return (self.chart != before).astype(self.mask.dtype)
+    def trajectory(self) -> Trajectory:
+        """The rollouts' own trajectories, of forecasters that have them."""
+        assert self.rollout.trajectory is not None
+        return self.rollout.trajectory
 
     @property
-    def energy(self) -> Float[Array, "B H"]:
-        """H = Φ + ½λ⁻²‖p‖² along the rollouts."""
-        t = self.trajectory
-        return t.effective_potential + kinetic_energy(t.positions, t.momenta, self.c)
+    def chart(self) -> Int[Array, "B H"]:
+        """The data's charts of the frames that are forecast."""
+        return self.window.chart[:, 1:]
+
+    @property
+    def chart_changes(self) -> Float[Array, "B H"]:
+        """One where the data's chart differs from the frame before."""
+        return (self.chart != self.window.chart[:, :-1]).astype(self.window.mask.dtype)
 
 
 @dataclass(frozen=True)
 class Term:
-    """One named loss: `weight` is the specification's, `ours` the default preset's where it differs."""
+    """One named loss; its weights stand in the presets. `needs`: what of a batch it is made of."""
 
     name: str
-    weight: float
     purpose: str
     function: Callable[[Any], Float[Array, ""]]
-    needs_samples: bool = False
-    ours: float | None = None
+    needs: Literal["points", "trajectory", "samples"] = "points"
 
 
 ENCODER: tuple[Term, ...] = (
-    Term("recon", 1.0, "Feature reconstruction (MSE)",
+    Term("recon", "Feature reconstruction (MSE)",
          lambda b: encoder.reconstruction(b.x, b.decoded)),
-    Term("vq", 1.0, "VQ codebook and commitment",
+    Term("vq", "VQ codebook and commitment",
          lambda b: encoder.vector_quantisation(b.encoding.vq)),
-    Term("entropy", 0.1, "Routing entropy: sharp chart assignments",
+    Term("entropy", "Routing entropy: sharp chart assignments",
          lambda b: encoder.routing_entropy(b.encoding.chart_weights)),
-    Term("consistency", 0.1, "Encoder and decoder routing agree (KL)",
+    Term("consistency", "Encoder and decoder routing agree (KL)",
          lambda b: encoder.consistency(b.encoding.chart_weights, b.decoder_weights)),
-    Term("diversity", 0.1, "Not all data on one chart",
+    Term("diversity", "Not all data on one chart",
          lambda b: encoder.diversity(b.encoding.chart_weights)),
-    Term("uniformity", 0.1, "Embeddings spread over the ball",
+    Term("uniformity", "Embeddings spread over the ball",
          lambda b: encoder.uniformity(b.encoding.z, b.c)),
-    Term("radial_cal", 0.1, "Radius calibrated to routing entropy",
+    Term("radial_cal", "Radius calibrated to routing entropy",
          lambda b: encoder.radial_calibration(b.encoding.z, b.encoding.chart_weights, b.c)),
-    Term("codebook_spread", 0.05, "Codes of a chart apart",
+    Term("codebook_spread", "Codes of a chart apart",
          lambda b: encoder.codebook_spread(b.codes, b.c)),
-    Term("codebook_center", 0.01, "Codes of a chart centred",
+    Term("codebook_center", "Codes of a chart centred",
          lambda b: encoder.codebook_centering(b.codes, b.c)),
-    Term("chart_collapse", 1.0, "No dead charts",
+    Term("chart_collapse", "No dead charts",
          lambda b: encoder.chart_collapse(b.encoding.chart_weights)),
-    Term("code_collapse", 0.5, "No dead codes",
+    Term("code_collapse", "No dead codes",
          lambda b: encoder.code_collapse(
              b.encoding.local, b.codes, b.encoding.chart_weights, b.c)),
-    Term("window", 0.5, "Mutual information of input and chart above a bound",
+    Term("window", "Mutual information of input and chart above a bound",
          lambda b: encoder.window(b.encoding.chart_weights)),
-    Term("jump", 0.1, "Jump operator maps charts onto each other (ramped)",
+    Term("jump", "Jump operator maps charts onto each other (ramped)",
          lambda b: encoder.jump_consistency(
              b.encoding.coordinates, b.encoding.chart_weights, b.jump_operator, b.c)),
 )  # fmt: skip
 
 DYNAMICS: tuple[Term, ...] = (
-    Term("geodesic", 1.0, "Geodesic distance to the data's latents",
-         lambda b: dynamics.geodesic(b.trajectory.positions, b.z, b.mask, b.c)),
-    Term("chart_transition", 0.5, "Cross-entropy of the next chart",
-         lambda b: dynamics.chart_transition(b.trajectory.chart_logits, b.chart, b.mask),
-         ours=0.05),  # at 0.5 its gradient takes most of what clipping leaves to the others
-    Term("momentum_reg", 0.01, "Metric kinetic energy",
-         lambda b: dynamics.momentum_regularisation(
-             b.trajectory.positions, b.trajectory.momenta, b.mask, b.c)),
-    Term("energy_conservation", 0.01, "Variance of H along the rollout",
-         lambda b: dynamics.energy_conservation(b.energy, b.mask)),
-    Term("jump_dynamics", 0.1, "L1 on jump rates: jumps are rare",
-         lambda b: dynamics.jump_sparsity(b.trajectory.jump_rates, b.mask), ours=0.0),
-    Term("jump_likelihood", 0.0, "Likelihood of observed chart changes (not in the document)",
+    Term("geodesic", "Geodesic distance to the data's latents",
+         lambda b: dynamics.geodesic(b.rollout.points, b.window.target, b.window.mask, b.c)),
+    Term("chart_transition", "Cross-entropy of the next chart",
+         lambda b: dynamics.chart_transition(b.trajectory.chart_logits, b.chart, b.window.mask),
+         needs="trajectory"),
+    Term("momentum_reg", "Metric kinetic energy",
+         lambda b: dynamics.momentum_regularisation(b.trajectory.kinetic_energy, b.window.mask),
+         needs="trajectory"),
+    Term("energy_conservation", "Variance of H along the rollout",
+         lambda b: dynamics.energy_conservation(b.trajectory.energy, b.window.mask),
+         needs="trajectory"),
+    Term("jump_dynamics", "L1 on jump rates: jumps are rare",
+         lambda b: dynamics.jump_sparsity(b.trajectory.jump_rates, b.window.mask),
+         needs="trajectory"),
+    Term("jump_likelihood", "Likelihood of observed chart changes (not in the document)",
          lambda b: dynamics.jump_surprise(
-             b.frame_time * b.trajectory.jump_rates, b.chart_changes, b.mask), ours=0.05),
-    Term("energy_score", 0.0, "Energy score of two sampled rollouts (not in the document)",
-         lambda b: dynamics.energy_score(b.samples, b.z, b.mask, b.c), needs_samples=True),
+             b.frame_time * b.trajectory.jump_rates, b.chart_changes, b.window.mask),
+         needs="trajectory"),
+    Term("energy_score", "Energy score of two sampled rollouts (not in the document)",
+         lambda b: dynamics.energy_score(b.samples, b.window.target, b.window.mask, b.c),
+         needs="samples"),
 )  # fmt: skip
+TERMS = (*ENCODER, *DYNAMICS)
 
 RAMPED = ENCODER[-1].name
 RAMP_START, RAMP_END, RAMP_FLOOR = 20, 50, 0.01
-
-
-def default_weights() -> dict[str, float]:
-    """Every loss and its weight in the specification (zero for those that are not in it)."""
-    return {term.name: term.weight for term in (*ENCODER, *DYNAMICS)}
-
-
-def our_weights() -> dict[str, float]:
-    """Every loss and its weight in the default preset."""
-    terms = (*ENCODER, *DYNAMICS)
-    return {term.name: term.weight if term.ours is None else term.ours for term in terms}
 
 
 def ramp(weight: float, epoch: Int[Array, ""]) -> Float[Array, ""]:
@@ -150,16 +144,18 @@ def ramp(weight: float, epoch: Int[Array, ""]) -> Float[Array, ""]:
 def encoder_losses(system: System, x: Float[Array, "B F"], encoding: Encoding) -> Losses:
     """All encoder losses of a batch of frames that `system` encoded as `encoding`."""
     decoded, decoder_weights = jax.vmap(system.decoder)(encoding.z, encoding.texture)
-    operator = system.world_model.jump_operator.fold()
+    operator = system.world_model.fields.jump_operator.fold()
     codes = system.encoder.codebook.codes
     batch = EncoderBatch(x, encoding, decoded, decoder_weights, codes, operator, system.encoder.c)
     return {term.name: term.function(batch) for term in ENCODER}
 
 
 def dynamics_losses(batch: DynamicsBatch) -> Losses:
-    """All dynamics losses of a batch of rollouts; those of samples only where there are samples."""
-    terms = (t for t in DYNAMICS if batch.samples is not None or not t.needs_samples)
-    return {term.name: term.function(batch) for term in terms}
+    """The dynamics losses of a batch of rollouts that what is in it allows."""
+    there = {"points"}
+    there |= {"trajectory"} if batch.rollout.trajectory is not None else set()
+    there |= {"samples"} if batch.samples is not None else set()
+    return {term.name: term.function(batch) for term in DYNAMICS if term.needs in there}
 
 
 def total(losses: Losses, weights: Mapping[str, Any]) -> Float[Array, ""]:

@@ -6,17 +6,26 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
+from gyrax._types import PRNGKey
 from gyrax.atlas import Decoder, Encoder, Encoding
-from gyrax.model.world_model import Trajectory, WorldModel
-from gyrax.nn.spectral import is_frozen
+from gyrax.model.forecaster import ENCODER, WORLD_MODEL, AbstractForecaster
+from gyrax.model.trajectory import Rollout
+from gyrax.model.window import Window
+from gyrax.model.world_model import WorldModel
+from gyrax.nn.frozen import grouped
 
 
-class System(eqx.Module):
+class System(AbstractForecaster):
     """Everything that training trains. The atlas' jump operator is the world model's own."""
 
     encoder: Encoder
     decoder: Decoder
     world_model: WorldModel
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether the world model has noise."""
+        return self.world_model.is_stochastic
 
     def encode(self, x: Float[Array, "*batch F"]) -> Encoding:
         """Encode a batch of feature vectors of any leading shape."""
@@ -32,32 +41,24 @@ class System(eqx.Module):
             function = jax.vmap(function)
         return function(z)
 
-    def rollout(
-        self,
-        z: Float[Array, "B context D"],
-        w0: Float[Array, "B K"],
-        actions: Float[Array, "B H A"],
-        keys: Any = None,
-    ) -> Trajectory:
-        """Roll out a batch of windows from their context: one point, or two, which give a velocity.
+    def groups(self) -> Any:
+        """Encoder, decoder and the jump operator, which is the atlas', train together."""
+        groups = grouped(self, ENCODER)
+        groups = eqx.tree_at(
+            lambda s: s.world_model, groups, grouped(self.world_model, WORLD_MODEL)
+        )
+        operator = grouped(self.world_model.jump_operator, ENCODER)
+        return eqx.tree_at(lambda s: s.world_model.fields.jump_operator, groups, operator)
 
-        `keys`, one for each window, draw noise.
-        """
+    def rollout(self, window: Window, key: PRNGKey | None = None) -> Rollout:
+        """The world model's rollout from the last known point; one before it gives a velocity."""
+        points = window.context
+        previous = points[-2] if points.shape[0] > 1 else None
+        trajectory = self.world_model.rollout(
+            points[-1], window.actions, window.weights, key=key, z_previous=previous
+        )
+        return Rollout(trajectory.positions, trajectory)
 
-        def one(points: Array, weights: Array, act: Array, key: Any) -> Trajectory:
-            previous = points[-2] if points.shape[0] > 1 else None
-            return self.world_model.rollout(points[-1], act, weights, key=key, z_previous=previous)
-
-        in_axes = (0, 0, 0, None if keys is None else 0)
-        return jax.vmap(one, in_axes)(z, w0, actions, keys)
-
-
-def parameters(tree: Any) -> Any:
-    """A pytree of booleans: which leaves are parameters (arrays of floats that are not frozen)."""
-    return jax.tree.map(
-        lambda node: (
-            jax.tree.map(lambda _: False, node) if is_frozen(node) else eqx.is_inexact_array(node)
-        ),
-        tree,
-        is_leaf=is_frozen,
-    )
+    def regressed(self, windows: Window) -> "System":
+        """With the servo force of the world model regressed, unless that was done before."""
+        return eqx.tree_at(lambda s: s.world_model, self, self.world_model.regressed(windows))

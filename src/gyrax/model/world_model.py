@@ -7,7 +7,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Float
 
 from gyrax._types import PRNGKey
 from gyrax.dynamics import (
@@ -17,97 +18,73 @@ from gyrax.dynamics import (
     PresampledPath,
     integrate,
     jump_probability,
+    kinetic_energy,
     noise_cells,
 )
-from gyrax.fields import (
-    CovariantChartTarget,
-    CovariantControl,
-    CovariantCurl,
-    CovariantJumpRate,
-    CovariantMomentumInit,
-    CovariantPotential,
-    FactorizedJumpOperator,
-    ServoForce,
-)
+from gyrax.fields import ServoForce
+from gyrax.fields.servo import FRAMES
 from gyrax.geometry import flat, log_map
-from gyrax.model.folded import Fields, FoldedWorldModel
-from gyrax.nn import Frozen
-
-
-class Trajectory(eqx.Module):
-    """A rollout of H frames; entry i is the state after action i.
-
-    **Fields:** `positions`, points; `momenta`, covectors; `chart_logits`; `chart_weights` =
-    softmax(logits); `jump_rates`, per unit of model time; `jump_mask`, where the point was carried to
-    another chart; `effective_potential`, Φ.
-    """
-
-    positions: Float[Array, "*batch H D"]
-    momenta: Float[Array, "*batch H D"]
-    chart_logits: Float[Array, "*batch H K"]
-    chart_weights: Float[Array, "*batch H K"]
-    jump_rates: Float[Array, "*batch H"]
-    jump_mask: Bool[Array, "*batch H"]
-    effective_potential: Float[Array, "*batch H"]
+from gyrax.model.fields import Fields
+from gyrax.model.folded import AbstractRolloutFields, FoldedFields
+from gyrax.model.trajectory import Trajectory
+from gyrax.model.window import Window
+from gyrax.nn import Coefficient
 
 
 class WorldModel(eqx.Module):
     """Where the latent goes under a sequence of actions: dynamics on the ball of curvature −c.
 
-    The seven fields are called on one sample: `potential(z, w) -> (force, phi)`,
-    `control(z, action, w)`, `curl(z, action)`, `chart_target(z, action)`, `jump_rate(z, w)`,
-    `momentum_init(z)`, `jump_operator(z, source, target)`. `servo`, a further force that
-    the specification does not have, is there or None.
-
-    One frame of data lasts `dt × substeps` of model time, in `substeps` steps of `solver`.
+    The seven fields are those of [`Fields`][gyrax.model.fields.Fields], here under their own names too:
+    `model.potential(z, w)` and so on. `servo`, a further force that the document does not have, is there
+    or None. One frame of data lasts `dt × substeps` of model time, in `substeps` steps of `solver`.
     """
 
-    potential: CovariantPotential
-    control: CovariantControl
-    curl: CovariantCurl
-    chart_target: CovariantChartTarget
-    jump_rate: CovariantJumpRate
-    momentum_init: CovariantMomentumInit
-    jump_operator: FactorizedJumpOperator
-    friction_parameter: Float[Array, ""] | Frozen
+    fields: Fields
+    friction: Coefficient
+    temperature: Coefficient
+    servo: ServoForce | None
     solver: diffrax.AbstractSolver
     dt: float = eqx.field(static=True)
     substeps: int = eqx.field(static=True)
-    temperature: float = eqx.field(static=True)
     beta: float = eqx.field(static=True)
     use_boris: bool = eqx.field(static=True)
     use_jump: bool = eqx.field(static=True)
     c: float = eqx.field(static=True)
-    temperature_parameter: Float[Array, ""] | None = None
-    servo: ServoForce | None = None
 
-    @property
-    def friction(self) -> Float[Array, ""]:
-        """γ: the constant, or softplus of the learned parameter."""
-        if isinstance(self.friction_parameter, Frozen):
-            return self.friction_parameter.value
-        return jax.nn.softplus(self.friction_parameter)
-
-    @property
-    def noise_temperature(self) -> Float[Array, ""] | float:
-        """T: the constant, or softplus of the learned parameter."""
-        if self.temperature_parameter is None:
-            return self.temperature
-        return jax.nn.softplus(self.temperature_parameter)
+    potential = property(lambda self: self.fields.potential)
+    control = property(lambda self: self.fields.control)
+    curl = property(lambda self: self.fields.curl)
+    chart_target = property(lambda self: self.fields.chart_target)
+    jump_rate = property(lambda self: self.fields.jump_rate)
+    momentum_init = property(lambda self: self.fields.momentum_init)
+    jump_operator = property(lambda self: self.fields.jump_operator)
 
     @property
     def is_stochastic(self) -> bool:
         """Whether rollouts with a key differ from each other."""
-        return self.temperature_parameter is not None or self.temperature != 0
+        return not self.temperature.is_zero
 
     @property
     def frame_time(self) -> float:
         """Model time of one frame of data."""
         return self.dt * self.substeps
 
-    def fold(self) -> Fields:
+    def fold(self) -> AbstractRolloutFields:
         """Every product of parameters that a rollout needs, made once."""
-        return FoldedWorldModel(self)
+        return FoldedFields(self.fields, rotates=self.use_boris)
+
+    def regressed(self, windows: Window) -> "WorldModel":
+        """With the servo force regressed on the first three frames of these windows, if there is one and it
+        has not been before."""
+        servo = self.servo
+        if servo is None or jnp.any(servo.start.value):
+            return self
+        frames = np.concatenate([windows.context, windows.target], axis=1)[:, :FRAMES]
+        known = windows.context.shape[1]
+        whole = np.asarray(windows.mask)[:, FRAMES - 1 - known] > 0
+        actions = np.asarray(windows.actions)[whole, FRAMES - 1 - known]
+        fitted = servo.regressed(frames[whole], actions, time=self.frame_time)
+        return eqx.tree_at(lambda model: model.servo, self, fitted)
 
     def initial_momentum(
         self, z0: Float[Array, " D"], z_previous: Float[Array, " D"] | None = None
@@ -116,14 +93,14 @@ class WorldModel(eqx.Module):
 
         That geodesic arrives at z₀ with velocity −log_{z₀}(z₋₁) per frame.
         """
-        p = self.momentum_init(z0)
+        p = self.fields.momentum_init(z0)
         if z_previous is None:
             return p
         velocity = -log_map(z0, z_previous, self.c) / self.frame_time
         return p + flat(z0, velocity, self.c)
 
     def initial_memory(self, z0: Float[Array, " D"]) -> Float[Array, " memory"]:
-        """What the servo force remembers before a rollout from `z0`; of length 0 without one."""
+        """The servo force's memory at the start of a rollout; of length 0 without a servo force."""
         return z0[:0] if self.servo is None else self.servo.no_memory(z0)
 
     def rollout(
@@ -158,8 +135,8 @@ class WorldModel(eqx.Module):
         def frame(carry: tuple, xs: tuple) -> tuple:
             y, w, memory = carry
             action, increments, draw = xs
-            held, memory = self.held_force(y, action, memory)
-            y = self._flow(folded, y, (action, w, held), increments)
+            force, memory = self.frame_force(y, action, memory)
+            y = self._flow(folded, y, (action, w, force), increments)
             logits, rate = folded.readout(y.z, action, w)
             jumped = jnp.asarray(False)
             if self.use_jump:
@@ -171,36 +148,44 @@ class WorldModel(eqx.Module):
 
         y0 = PhaseState(z0, self.initial_momentum(z0, z_previous))
         start = (y0, w0, self.initial_memory(z0))
-        # Recomputed in reverse: what a frame holds is 330 small arrays, dearer to keep than to make.
+        # Recomputed in the backward pass: a frame's 330 small arrays cost more to store than to compute.
         step = jax.checkpoint(frame, prevent_cse=False)
         _, (z, p, logits, w, rates, jumps) = jax.lax.scan(step, start, (actions, noise, uniform))
         before = jnp.concatenate([w0[None], w[:-1]])  # what the fields saw on the way to z
-        return Trajectory(z, p, logits, w, rates, jumps, jax.vmap(folded.phi)(z, before))
+        phi = jax.vmap(folded.phi)(z, before)
+        return Trajectory(z, p, logits, w, rates, jumps, phi, kinetic_energy(z, p, self.c))
 
-    def terms(self, folded: Fields, path: PresampledPath | None) -> diffrax.MultiTerm:
-        """The SDE of this model; its `args` are `(action, chart weights, held)`, the last
-        the force that is held over a frame (or left out)."""
+    def terms(
+        self, folded: AbstractRolloutFields, path: PresampledPath | None
+    ) -> diffrax.MultiTerm:
+        """The SDE of this model; its `args` are `(action, chart weights, force)`, the last
+        constant over a frame (or left out)."""
 
         def forces(t: Any, z: Any, args: Any) -> Any:
             del t
             return folded.forces(z, *args)
 
-        temperature = 0.0 if path is None else self.noise_temperature
+        friction = self.friction.value
+        temperature = 0.0 if path is None else self.temperature.value
         return diffrax.MultiTerm(
-            LangevinDrift(forces, self.friction, self.beta, self.c),
-            LangevinDiffusion(self.friction, temperature, path, self.c),
+            LangevinDrift(forces, friction, self.beta, self.c),
+            LangevinDiffusion(friction, temperature, path, self.c),
         )
 
-    def held_force(
+    def frame_force(
         self, y: PhaseState, action: Float[Array, " A"], memory: Float[Array, " memory"]
     ) -> tuple[Float[Array, " D"] | None, Float[Array, " memory"]]:
-        """The force, a covector, that is held over the frame that begins at `y` (None without servo), and
+        """The force, a covector, that is constant over the frame that begins at `y` (None without servo), and
         the memory for the next frame."""
         if self.servo is None:
             return None, memory
-        return self.servo(y.z, y.p, action, memory, friction=self.friction, time=self.frame_time)
+        return self.servo(
+            y.z, y.p, action, memory, friction=self.friction.value, time=self.frame_time
+        )
 
-    def _flow(self, folded: Fields, y: PhaseState, args: tuple, noise: Array | None) -> PhaseState:
+    def _flow(
+        self, folded: AbstractRolloutFields, y: PhaseState, args: tuple, noise: Array | None
+    ) -> PhaseState:
         path = None
         if noise is not None:
             path = PresampledPath.from_increments(0.0, self.frame_time, noise, checked=False)
@@ -208,12 +193,7 @@ class WorldModel(eqx.Module):
         return integrate(terms, self.solver, 0.0, self.dt, self.substeps, y, args)
 
     def _jump(
-        self, folded: Fields, y: PhaseState, w: Array, logits: Array, jumped: Array
+        self, folded: AbstractRolloutFields, y: PhaseState, w: Array, logits: Array, jumped: Array
     ) -> PhaseState:
         moved = folded.jump(y, jnp.argmax(w), jnp.argmax(logits))
         return jax.tree.map(lambda new, old: jnp.where(jumped, new, old), moved, y)
-
-
-def softplus_inverse(x: Float[Array, ""]) -> Float[Array, ""]:
-    """The parameter at which softplus is `x` > 0, for a learned friction or temperature to start from."""
-    return x + jnp.log(-jnp.expm1(-x))

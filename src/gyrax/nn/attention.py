@@ -7,7 +7,7 @@ x_k = g_k e_k + b_k. Hence score and output of a head are
 
 where every matrix in brackets is a product of parameters alone. [`FoldedAttention`][] holds those
 products for several heads at once; per sample there remains one small matrix product, a softmax and
-another small product. The function is that of the specification; only its arithmetic differs.
+another small product. The function is the document's; only its arithmetic differs.
 """
 
 from collections.abc import Sequence
@@ -42,9 +42,9 @@ class ChristoffelQuery(eqx.Module):
     """q = W_Q x + W_Qz z + (zᵀ W_QΓᵃ z)ₐ; the last term holds the Christoffel corrections.
 
     **Fields:** `feature` W_Q, shape `(d, d)`; `position` W_Qz, `(d, D)`; `gamma` W_QΓ, `(d, D, D)`;
-    `scale`, which multiplies z where these two read it, 1 in the specification. Entries of z are of
-    size 1/√D, so at √D what is read is of size one: an optimiser whose steps do not depend on the size
-    of a gradient, as Adam's, then learns a boundary between charts in far fewer steps.
+    `scale`, by which z is multiplied where W_Qz and W_QΓ read it, 1 in the document. Entries of z are
+    of size 1/√D, so with √D they read numbers of size one. Adam, whose steps do not depend on the size
+    of a gradient, then learns a boundary between charts in far fewer steps.
     """
 
     feature: Float[Array, "d d"]
@@ -120,7 +120,7 @@ class CovariantAttention(eqx.Module):
     """Cross-attention from a point to tokens placed on the ball, with one head.
 
     score_k = q · (s_k K x_k)/τ(z) with s_k = λ(z_k)/λ(z) and τ = √d/λ(z); output = W_O Σ a_k V x_k
-    (specification, *Building blocks*; design §4).
+    (docs/model.md, section 6).
     """
 
     query: ChristoffelQuery

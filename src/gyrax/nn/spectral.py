@@ -7,18 +7,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax._types import PRNGKey
+from gyrax.nn.frozen import Frozen
 from gyrax.nn.initial import kaiming_uniform
-
-
-class Frozen(eqx.Module):
-    """An array that belongs to the model's state but is never trained: a buffer or a constant."""
-
-    value: Array
-
-
-def is_frozen(node: object) -> bool:
-    """Whether a node of a pytree is a [`Frozen`][] array."""
-    return isinstance(node, Frozen)
 
 
 def top_left_vector(weight: np.ndarray, tolerance: float = 1e-7) -> np.ndarray:
@@ -43,8 +33,8 @@ def top_left_vector(weight: np.ndarray, tolerance: float = 1e-7) -> np.ndarray:
 class SpectralLinear(eqx.Module):
     """y = Wx / max(σ(W), 1): a linear map that never stretches, without bias.
 
-    σ is ‖Wᵀu‖ with a stored left singular vector `u`, which training [`refreshed`][]s by power
-    iteration once per optimiser step, not once per call.
+    σ is ‖Wᵀu‖ with a stored left singular vector `u`. Training updates it by power iteration once per
+    optimiser step ([`refreshed`][]), not once per call.
 
     **Fields:** `weight`, raw, shape `(*stack, out, in)`; `u`, shape `(*stack, out)`.
 

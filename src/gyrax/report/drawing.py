@@ -28,24 +28,24 @@ def draw_rollouts(ax: Axes, evaluation: Evaluation, count: int = 8) -> None:
 
     Windows are taken at even intervals from the third of them that moves most.
     """
-    batch = evaluation.batch
-    target = batch.target
-    chosen = lively_windows(batch, count)
+    window, radius = evaluation.chosen.window, evaluation.chosen.c**-0.5
+    target = window.target
+    chosen = lively_windows(evaluation.chosen, count)
     plane = plane_of(target)
     predicted = np.asarray(evaluation.trajectory.positions)
     shown = target[chosen] @ plane
     reach = np.abs(np.concatenate([shown, predicted[chosen] @ plane])).max() * 1.15
-    draw_disk(ax, batch.c**-0.5)
+    draw_disk(ax, radius)
     for i in chosen:
         for path, colour, label in (
             (target[i], INK, "truth"),
             (predicted[i], COLOURS["model"], "model"),
         ):
-            line = np.concatenate([batch.context[i, -1:], path]) @ plane
+            line = np.concatenate([window.context[i, -1:], path]) @ plane
             ax.plot(*line.T, color=colour, lw=1.6, label=label if i == chosen[0] else None)
             ax.plot(*line[-1], "o", color=colour, ms=3)
-        ax.plot(*(batch.context[i, -1] @ plane), "o", color="white", mec=INK, ms=5, zorder=3)
-    limit = min(reach, batch.c**-0.5 * 1.02)
+        ax.plot(*(window.context[i, -1] @ plane), "o", color="white", mec=INK, ms=5, zorder=3)
+    limit = min(reach, radius * 1.02)
     ax.set_xlim(-limit, limit)
     ax.set_ylim(-limit, limit)
     ax.legend(loc="lower left", frameon=False)
@@ -90,13 +90,13 @@ def draw_losses(ax: Axes, log: Path) -> None:
         at = [i for i, r in enumerate(records) if r["phase"] == phase]
         ax.axvline(at[0], color="#c9cdd6", lw=0.8)
         name = "geodesic" if "geodesic" in records[at[0]] else "recon"
-        held_out = f"val_{name}"
+        validated = f"val_{name}"
         series = [records[i][name] for i in at]
         line = ax.plot(position[at], series, lw=1.5, label=f"phase {phase} {name}")[0]
-        checked = [i for i in at if held_out in records[i]]
+        checked = [i for i in at if validated in records[i]]
         ax.plot(
             position[checked],
-            [records[i][held_out] for i in checked],
+            [records[i][validated] for i in checked],
             "--o",
             color=line.get_color(),
             ms=3,

@@ -1,4 +1,4 @@
-"""The figures of a report: what is wrong by how much, where, and whether the model knows it."""
+"""The figures of a report: errors by horizon and over the ball, samples, charts and calibration."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,12 +25,14 @@ def _frame(ax: Axes, shown: np.ndarray, c: float) -> None:
 def draw_clouds(axes: np.ndarray, evaluation: Evaluation) -> None:
     """Samples of some windows as a cloud, darker with time, and the truth as a line."""
     assert evaluation.sampled is not None
-    batch, plane = evaluation.batch, plane_of(evaluation.batch.target)
+    chosen = evaluation.chosen
+    known, target = chosen.window.context, chosen.window.target
+    plane = plane_of(target)
     for ax, window, samples in zip(
         axes, evaluation.shown, evaluation.sampled.cloud[: len(axes)], strict=False
     ):
         cloud = samples @ plane
-        truth = np.concatenate([batch.context[window, -1:], batch.target[window]]) @ plane
+        truth = np.concatenate([known[window, -1:], target[window]]) @ plane
         colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, cloud.shape[1]))
         for h, colour in enumerate(colours):
             ax.plot(*cloud[:, h].T, ".", color=colour, ms=3, alpha=0.6)
@@ -39,24 +41,25 @@ def draw_clouds(axes: np.ndarray, evaluation: Evaluation) -> None:
         ax.set_aspect("equal", adjustable="datalim")
         ax.set_xticks([])
         ax.set_yticks([])
-        ax.set_title(f"episode {batch.episode[window]}", fontsize=9)
+        ax.set_title(f"episode {chosen.episode[window]}", fontsize=9)
 
 
 def draw_charts(ax: Axes, evaluation: Evaluation) -> None:
     """Frames of the split coloured by chart, and how often one chart follows another."""
-    latents = evaluation.latents
-    episodes = latents.split(evaluation.report["split"])
-    rows = latents.frames.rows(episodes)
+    dataset, latents = evaluation.encoded.dataset, evaluation.encoded.latents
+    space, offsets = evaluation.encoded.settings.encoder, dataset.frames.offsets
+    episodes = dataset.split[evaluation.report["split"]]
+    rows = dataset.frames.rows(episodes)
     rows = rows[:: max(1, len(rows) // MOST_FRAMES)]
     plane = principal_plane(latents.z[rows])
     shown, chart = latents.z[rows] @ plane, latents.chart[rows]
-    draw_disk(ax, latents.config.curvature**-0.5)
-    colours = plt.get_cmap("tab20")(np.arange(latents.config.num_charts) % 20)
+    draw_disk(ax, space.curvature**-0.5)
+    colours = plt.get_cmap("tab20")(np.arange(space.num_charts) % 20)
     ax.scatter(*shown.T, c=colours[chart], s=5, lw=0, alpha=0.7)
     middle = {k: shown[chart == k].mean(0) for k in np.unique(chart)}
-    counts = np.zeros((latents.config.num_charts,) * 2, int)
+    counts = np.zeros((space.num_charts,) * 2, int)
     for e in episodes:
-        begin, end = latents.frames.offsets[e : e + 2]
+        begin, end = offsets[e : e + 2]
         np.add.at(counts, (latents.chart[begin : end - 1], latents.chart[begin + 1 : end]), 1)
     np.fill_diagonal(counts, 0)
     for i, j in np.argwhere(counts > 0):
@@ -67,22 +70,22 @@ def draw_charts(ax: Axes, evaluation: Evaluation) -> None:
     for k, at in middle.items():
         ax.text(at[0], at[1], str(k), ha="center", va="center", fontsize=9, weight="bold",
                 bbox=dict(boxstyle="circle,pad=0.25", fc="white", ec=colours[k], lw=1.5))  # fmt: skip
-    _frame(ax, shown, latents.config.curvature)
+    _frame(ax, shown, space.curvature)
     ax.set_title(f"charts and their {counts.sum()} transitions", fontsize=10)
 
 
 def draw_error_map(ax: Axes, evaluation: Evaluation) -> None:
     """Mean error at the last step over where the window starts."""
-    batch = evaluation.batch
-    start = batch.context[:, -1]
+    chosen = evaluation.chosen
+    start, radius = chosen.window.context[:, -1], chosen.c**-0.5
     shown = start @ principal_plane(start)
-    draw_disk(ax, batch.c**-0.5)
+    draw_disk(ax, radius)
     drawn = ax.hexbin(
         *shown.T, C=evaluation.errors[:, -1], gridsize=28, cmap="magma_r", mincnt=1, zorder=2
     )
-    _frame(ax, shown, batch.c)
+    _frame(ax, shown, chosen.c)
     bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.75)
-    bar.set_label(f"mean geodesic error at step {batch.horizon}")
+    bar.set_label(f"mean geodesic error at step {chosen.window.horizon}")
     ax.set_title("where the model is wrong", fontsize=10)
 
 

@@ -11,6 +11,7 @@ from gyrax.evaluation.scores import ORDER
 from gyrax.report.figures import report_figures
 from gyrax.report.tables import scalars, temperature_line, thinned
 from gyrax.runtime.files import written_whole
+from gyrax.training.trainer import LOG_FILE
 
 COLUMNS = 8
 """Most horizon steps in a table."""
@@ -90,7 +91,7 @@ def page(report: dict[str, Any], figures: dict[str, tuple[str, Path]]) -> str:
 def write_report(evaluation: Evaluation, run: Path) -> Path:
     """Draw the figures and write `report.html` (`report_val.html` for another split) into `run`."""
     split = evaluation.report["split"]
-    figures = report_figures(evaluation, run / "log.jsonl", run / "figures" / split)
+    figures = report_figures(evaluation, run / LOG_FILE, run / "figures" / split)
     target = run / ("report.html" if split == "test" else f"report_{split}.html")
     with written_whole(target) as partial:
         partial.write_text(page(evaluation.report, figures))

@@ -79,13 +79,18 @@ def release_programs() -> None:
     gc.collect()
 
 
+DEVICES = ("auto", "cpu", "cuda")
+
+
 def prepare_device(device: str) -> str:
-    """Choose `auto`, `cpu` or `cuda`, and turn on the compilation cache. Returns the platform used.
+    """Choose one of `DEVICES`, and turn on the compilation cache. Returns the platform used.
 
     Matrix products keep all digits of float32 on a GPU too, as [`keep_float32`][] says.
 
-    Raises `InputError` where CUDA is asked for and not there.
+    Raises `InputError` for any other, and where CUDA is asked for and not there.
     """
+    if device not in DEVICES:
+        raise InputError(f"--device is {device!r}; give one of {', '.join(DEVICES)}.")
     use_measured_compiler()
     jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -88,6 +89,14 @@ def replicated(tree: Any, mesh: Mesh | None) -> Any:
         return jax.device_put(np.asarray(leaf), everywhere)
 
     return jax.tree.map(one, tree)
+
+
+def on_this_process(tree: Any, mesh: Mesh | None) -> Any:
+    """Arrays that every device of the mesh holds whole, as arrays of this process alone."""
+    if mesh is None or mesh.size == 1:
+        return tree
+    own = lambda leaf: jnp.asarray(np.asarray(leaf)) if isinstance(leaf, jax.Array) else leaf
+    return jax.tree.map(own, tree)
 
 
 def sharded_rows(rows: Int[Array, " B"], mesh: Mesh | None) -> Int[Array, " B"]:

@@ -16,8 +16,8 @@ CHUNK_JUMPS = 100  # expected, of one chain
 
 
 class Plan(NamedTuple):
-    """How the steps are divided: chunks of `chunk` steps with `saves` saves each, of which every
-    `keep`-th is kept. The last chunk may go past the end; what is past is dropped."""
+    """How the steps are divided: chunks of `chunk` steps, each with `saves` saves. Every `keep`-th save is
+    kept. The last chunk may go past the end; states beyond it are dropped."""
 
     chunk: int
     saves: int

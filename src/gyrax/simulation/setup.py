@@ -126,18 +126,15 @@ def resolve(config: SimulationConfig) -> tuple[SimulationConfig, Callable[[Any],
     config = replace(config, potential=name)
     if config.checkpoint is None:
         return config, lambda z: POTENTIALS[name].phi(z, config.curvature)
-    from gyrax.model.folded import FoldedWorldModel
-    from gyrax.training.loop import load_system, open_checkpoint
+    from gyrax.training.checkpoint import open_checkpoint
 
-    resumed = open_checkpoint(config.checkpoint)
-    if resumed.meta.phase == 1:
+    checkpoint = open_checkpoint(config.checkpoint)
+    if checkpoint.meta.phase == 1:
         raise InputError(
-            f"--checkpoint {resumed.path}: is of phase 1, before the world model is trained; give one "
+            f"--checkpoint {checkpoint.path}: is of phase 1, before the world model is trained; give one "
             "of phase 2 or 3."
         )
-    trained = resumed.meta.config
-    model = load_system(resumed).world_model
-    folded = FoldedWorldModel(model)
-    weights = jnp.full((trained.num_charts,), 1.0 / trained.num_charts)
-    config = replace(config, dim=trained.latent_dim, curvature=trained.curvature)
+    space, folded = checkpoint.meta.settings.encoder, checkpoint.system().world_model.fold()
+    weights = jnp.full((space.num_charts,), 1.0 / space.num_charts)
+    config = replace(config, dim=space.latent_dim, curvature=space.curvature)
     return config, lambda z: folded.phi(z, weights)

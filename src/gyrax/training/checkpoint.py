@@ -1,11 +1,10 @@
-"""Checkpoints: a folder `pP_epoch_EEEEE` with the arrays (Orbax) and what they are (`meta.json`)."""
+"""Checkpoints: folders `pP_epoch_EEEEE` of a run, one an Orbax step, with arrays and what they are."""
 
-import json
+import logging
 import re
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,22 +14,100 @@ import numpy as np
 
 from gyrax._errors import InputError
 from gyrax.data.normaliser import Normaliser
-from gyrax.training.settings import TrainConfig, from_json, to_json
+from gyrax.model.system import System
+from gyrax.training.build import build_system
+from gyrax.training.presets import from_dict, to_dict
+from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
 
-FORMAT = 3
+FORMAT = 4
 NAME = re.compile(r"p([123])_epoch_(\d{5})")
+SYSTEM = ".system"
+
+
+class Meta(NamedTuple):
+    """What a checkpoint says of itself, besides its arrays.
+
+    **Fields:** `settings`; `phase` and `epochs` finished in it; `features`, their number; `source`, the
+    data set's place, and `data`, its digest.
+    """
+
+    settings: Settings
+    phase: int
+    epochs: int
+    features: int
+    source: str
+    data: str
 
 
 @dataclass(frozen=True)
-class Meta:
-    """What a checkpoint says of itself, besides its arrays."""
+class Checkpoint:
+    """A checkpoint that was read: all that training goes on from."""
 
-    config: TrainConfig
-    phase: int
-    epoch: int
-    features: int
-    source: str
+    path: Path
+    meta: Meta
+    arrays: dict[str, np.ndarray]
+
+    def system(self, settings: Settings | None = None) -> System:
+        """The system, under other settings of the same architecture if given."""
+        settings = settings or self.meta.settings
+        skeleton = build_system(settings, self.meta.features, key=jr.key(0))
+        return fill(skeleton, self.arrays, SYSTEM, self.path)
+
+    def state(self, skeleton: TrainState) -> TrainState:
+        """The whole state of training, in the shape of `skeleton`."""
+        return fill(skeleton, self.arrays, "", self.path)
+
+    @property
+    def normaliser(self) -> Normaliser:
+        """The statistics with which the data was standardised."""
+        names = Normaliser.__dataclass_fields__
+        stored: dict[str, Any] = {name: self.arrays[f"normaliser.{name}"] for name in names}
+        stored["history"] = int(stored["history"])
+        return Normaliser(**stored)
+
+
+class Saver:
+    """Saves the states of one phase in a run folder, while training goes on."""
+
+    def __init__(self, run: Path, phase: int, normaliser: Normaliser, meta: Meta):
+        self.normaliser, self.meta, self.phase = normaliser, meta, phase
+        self.run, self.manager = run, _manager(run, phase, read_only=False)
+
+    def __call__(self, state: TrainState) -> Path:
+        """Begin to save; the folder is there under its own name once it is whole."""
+        import orbax.checkpoint as ocp
+
+        epochs = int(state.epoch)
+        statistics = {f"normaliser.{k}": np.asarray(v) for k, v in asdict(self.normaliser).items()}
+        meta = self.meta._replace(phase=self.phase, epochs=epochs)
+        content = meta._asdict() | {"format": FORMAT, "settings": to_dict(meta.settings)}
+        items = ocp.args.Composite(
+            arrays=ocp.args.StandardSave(_named(state) | statistics),
+            meta=ocp.args.JsonSave(content),
+        )
+        self.manager.save(epochs - 1, args=items, force=True)
+        return self.run / checkpoint_name(self.phase, epochs)
+
+    def finish(self) -> None:
+        """Wait until all that was begun is saved."""
+        self.manager.wait_until_finished()
+        self.manager.close()
+
+
+def _manager(run: Path, phase: int, *, read_only: bool) -> Any:
+    import orbax.checkpoint as ocp  # slow to import, and not needed to import gyrax
+
+    # It warns of options that are meant as they are.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    names = ocp.path.step.standard_name_format(
+        step_prefix=f"p{phase}_epoch", step_format_fixed_length=5
+    )
+    options = ocp.CheckpointManagerOptions(
+        step_name_format=names, create=not read_only, read_only=read_only
+    )
+    handlers = {"arrays": ocp.StandardCheckpointHandler(), "meta": ocp.JsonCheckpointHandler()}
+    return ocp.CheckpointManager(run.absolute(), options=options, item_handlers=handlers)
 
 
 def checkpoint_name(phase: int, epochs: int) -> str:
@@ -38,11 +115,16 @@ def checkpoint_name(phase: int, epochs: int) -> str:
     return f"p{phase}_epoch_{epochs - 1:05d}"
 
 
+def checkpoints_in(run: Path) -> list[Path]:
+    """The checkpoints of a run folder, in the order of training."""
+    return sorted(p for p in run.iterdir() if NAME.fullmatch(p.name) and p.is_dir())
+
+
 def find_checkpoint(path: Path) -> Path:
     """The checkpoint meant by `path`: itself, or the newest in a run folder.
 
-    A trailing ".pt", as the specification writes its checkpoints, is understood. Raises
-    `InputError` where there is none.
+    A trailing ".pt", as the document writes its checkpoints, is understood. Raises `InputError` where
+    there is none.
     """
     path = Path(path)
     if path.suffix == ".pt" and not path.exists():
@@ -54,7 +136,7 @@ def find_checkpoint(path: Path) -> Path:
             f"{path}: there is no such checkpoint or run folder; give a run folder that "
             "`python cli.py train` wrote, or one of the p?_epoch_????? folders in it."
         )
-    found = sorted(p for p in path.iterdir() if NAME.fullmatch(p.name) and p.is_dir())
+    found = checkpoints_in(path)
     if not found:
         raise InputError(
             f"{path}: holds no checkpoint (a folder such as p2_epoch_00049); train first."
@@ -62,92 +144,52 @@ def find_checkpoint(path: Path) -> Path:
     return found[-1]
 
 
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint, or the newest of a run folder. `InputError` where it is missing or damaged."""
+    found = find_checkpoint(path)
+    match = NAME.fullmatch(found.name)
+    assert match is not None
+    if (found / "meta.json").is_file():
+        raise InputError(
+            f"{found}: was written by an older version of gyrax; train again, or use that version."
+        )
+    phase, step = int(match[1]), int(match[2])
+    try:
+        content, arrays = _restore(found.parent, phase, step)
+        if content.pop("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        settings = from_dict(content.pop("settings"), str(found))
+        return Checkpoint(found, Meta(settings=settings, **content), arrays)
+    except InputError:
+        raise
+    except Exception as error:
+        # Orbax and TensorStore raise many kinds of errors for a damaged folder, none in common.
+        reason = str(error).split("\n")[0][:120]
+        raise InputError(
+            f"{found}: cannot be read ({type(error).__name__}: {reason}); the checkpoint is incomplete: "
+            "give another one, or train again."
+        ) from None
+
+
+def _restore(run: Path, phase: int, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Content and arrays, the latter on the host whatever devices they were saved from."""
+    import orbax.checkpoint as ocp
+
+    with _manager(run, phase, read_only=True) as manager:
+        shapes = manager.item_metadata(step).arrays
+        target = {k: np.zeros(v.shape, v.dtype) for k, v in dict(shapes).items()}
+        items = ocp.args.Composite(
+            arrays=ocp.args.StandardRestore(target), meta=ocp.args.JsonRestore()
+        )
+        found = manager.restore(step, args=items)
+    return dict(found.meta), found.arrays
+
+
 def _named(tree: Any) -> dict[str, Any]:
     """The arrays of a pytree by path; random keys as their data."""
     leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(tree, eqx.is_array))
     raw = lambda x: jr.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
     return {jax.tree_util.keystr(path): raw(leaf) for path, leaf in leaves}
-
-
-def save(
-    run: Path, state: TrainState, normaliser: Normaliser, config: TrainConfig, source: str
-) -> Path:
-    """Write a checkpoint under a temporary name, then rename it. Returns its folder."""
-    import orbax.checkpoint as ocp  # slow to import, and not needed to import gyrax
-
-    epochs = int(state.epoch)
-    target = run / checkpoint_name(state.phase, epochs)
-    partial = run / f".{target.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    arrays = {k: np.asarray(v) for k, v in _named(state).items()}
-    statistics = {f"normaliser.{k}": np.asarray(v) for k, v in asdict(normaliser).items()}
-    with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as saver:
-        saver.save(partial.absolute() / "arrays", arrays | statistics)
-    meta = {
-        "format": FORMAT,
-        "phase": state.phase,
-        "epochs": epochs,
-        "features": len(normaliser.feature_mean),
-        "source": source,
-        "config": json.loads(to_json(config)),
-    }
-    (partial / "meta.json").write_text(json.dumps(meta, indent=1))
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
-    return target
-
-
-def _alone() -> Any:
-    """Orbax options by which a process of several neither waits for the others nor leaves it to them."""
-    import orbax.checkpoint as ocp
-
-    index = jax.process_index()
-    return ocp.options.MultiprocessingOptions(
-        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process{index}"
-    )
-
-
-def read_meta(checkpoint: Path) -> Meta:
-    """What a checkpoint says of itself. `InputError` where it is damaged."""
-    file = checkpoint / "meta.json"
-    try:
-        meta = json.loads(file.read_text())
-        if meta["format"] != FORMAT:
-            raise ValueError(f"format {meta['format']}, expected {FORMAT}")
-        return Meta(
-            from_json(json.dumps(meta["config"]), str(file)),
-            int(meta["phase"]),
-            int(meta["epochs"]),
-            int(meta["features"]),
-            str(meta["source"]),
-        )
-    except InputError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{file}: cannot be read ({type(error).__name__}: {error}); the checkpoint is "
-            "incomplete: give another one, or train again."
-        ) from None
-
-
-def read_arrays(checkpoint: Path) -> dict[str, np.ndarray]:
-    """All arrays of a checkpoint by name. `InputError` where they are missing or truncated."""
-    import orbax.checkpoint as ocp
-
-    folder = checkpoint / "arrays"
-    try:
-        with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as reader:
-            found: Any = reader.metadata(folder.absolute())
-            shapes = found.item_metadata if hasattr(found, "item_metadata") else found
-            target = {k: np.zeros(v.shape, v.dtype) for k, v in dict(shapes).items()}
-            return reader.restore(folder.absolute(), target)
-    except Exception as error:
-        # Orbax and TensorStore raise many kinds of errors for a damaged folder, none in common.
-        reason = str(error).split("\n")[0][:120]
-        raise InputError(
-            f"{folder}: the arrays cannot be read ({type(error).__name__}: {reason}); the "
-            "checkpoint is incomplete: give another one, or train again."
-        ) from None
 
 
 def fill(skeleton: Any, arrays: dict[str, np.ndarray], prefix: str, source: Path) -> Any:
@@ -172,11 +214,3 @@ def fill(skeleton: Any, arrays: dict[str, np.ndarray], prefix: str, source: Path
         return jr.wrap_key_data(jnp.asarray(stored)) if is_key else jnp.asarray(stored, leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(one, skeleton)
-
-
-def stored_normaliser(arrays: dict[str, np.ndarray]) -> Normaliser:
-    """The statistics with which a checkpoint's data was standardised."""
-    names = Normaliser.__dataclass_fields__
-    stored: dict[str, Any] = {name: np.asarray(arrays[f"normaliser.{name}"]) for name in names}
-    stored["history"] = int(stored["history"])
-    return Normaliser(**stored)

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from gyrax.training.settings import TrainConfig
+from gyrax.model.forecaster import WORLD_MODEL
+from gyrax.training.sections import TrainingSettings
 
 WARMUP = 0.05
 
 
 def make_optimiser(
-    config: TrainConfig, rates: dict[str, float], labels: Any, params: Any, updates: int
+    settings: TrainingSettings, rates: dict[str, float], labels: Any, params: Any, updates: int
 ) -> optax.GradientTransformation:
     """Clip the whole gradient, Adam, then each group's weight decay and learning rate.
 
@@ -27,12 +28,12 @@ def make_optimiser(
     """
     groups, leaves = jax.tree.leaves(labels), jax.tree.leaves(params)
     decayed = [
-        config.weight_decay if group == "world_model" and leaf.ndim > 1 else 0.0
+        settings.weight_decay if group == WORLD_MODEL and leaf.ndim > 1 else 0.0
         for group, leaf in zip(groups, leaves, strict=True)
     ]
     sizes = [leaf.size for leaf in leaves]
     peaks = [rates[group] for group in groups]
-    shape = _cosine(updates) if config.schedule == "cosine" else None
+    shape = _cosine(updates) if settings.schedule == "cosine" else None
 
     def init(params: Array) -> optax.ScaleByScheduleState:
         del params
@@ -45,7 +46,7 @@ def make_optimiser(
         return moved, optax.ScaleByScheduleState(state.count + 1)
 
     return optax.chain(
-        optax.clip_by_global_norm(config.grad_clip),
+        optax.clip_by_global_norm(settings.grad_clip),
         optax.scale_by_adam(),
         optax.GradientTransformation(init, update),  # pyright: ignore[reportArgumentType]
     )

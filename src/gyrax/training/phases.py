@@ -1,16 +1,16 @@
 """The three phases as data: what each trains, on what, by which losses and learning rates."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float, Int
 
-from gyrax._types import PRNGKey
+from gyrax._types import AnyArray, PRNGKey
 from gyrax.losses.total import (
     RAMPED,
     DynamicsBatch,
@@ -20,12 +20,22 @@ from gyrax.losses.total import (
     ramp,
     total,
 )
-from gyrax.model.system import System, parameters
-from gyrax.model.world_model import Trajectory
-from gyrax.training.settings import TrainConfig
+from gyrax.model.forecaster import ENCODER, WORLD_MODEL, AbstractForecaster
+from gyrax.model.system import System
+from gyrax.model.window import Window, cut_window, gather_windows
+from gyrax.nn.frozen import FROZEN
+from gyrax.training.settings import Settings
 
 SAMPLES = 2
-Loss = Callable[[System, "Data", Int[Array, " B"], Int[Array, ""], PRNGKey], tuple[Array, Losses]]
+Loss = Callable[[Any, "Data", Int[Array, " B"], Int[Array, ""], PRNGKey], tuple[Array, Losses]]
+
+
+class Latents(NamedTuple):
+    """What the encoder makes of N frames."""
+
+    z: Float[AnyArray, "N D"]
+    weights: Float[AnyArray, "N K"]
+    chart: Int[AnyArray, " N"]
 
 
 class Data(NamedTuple):
@@ -38,7 +48,13 @@ class Data(NamedTuple):
     actions: Float[Array, "N A"]
     index: Int[Array, "M length"]
     mask: Float[Array, "M H"]
-    latents: Any = None
+    latents: Latents | None = None
+
+    def windows(self) -> Window:
+        """All windows at once, on the host. Their frames must have been encoded."""
+        assert self.latents is not None
+        arrays = (*self.latents, self.actions, self.index, self.mask)
+        return gather_windows(*(np.asarray(array) for array in arrays))
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,7 @@ class Phase:
     """One phase of the curriculum.
 
     **Fields:** `number`; `title`; `windows`, whether a sample is a window (else one frame);
-    `trainable(system)`, the parts that train, by learning rate: part -> rate; `loss`.
+    `encoder_frozen`; `rates`, the learning rate of each group of parameters that trains; `loss`.
     """
 
     number: int
@@ -57,122 +73,87 @@ class Phase:
     rates: dict[str, float]
     loss: Loss
 
-    def labels(self, system: System) -> Any:
-        """For every leaf of `system` the name of its group in `rates`, or "frozen"."""
-        mask = parameters(system)
-        group = jax.tree.map(lambda _: "encoder", system)
-        world = jax.tree.map(lambda _: "world_model", system.world_model)
-        operator = jax.tree.map(lambda _: "encoder", system.world_model.jump_operator)
-        world = eqx.tree_at(lambda w: w.jump_operator, world, operator)
-        group = eqx.tree_at(lambda s: s.world_model, group, world)
-        keep = lambda name, is_parameter: name if is_parameter and name in self.rates else "frozen"
-        return jax.tree.map(keep, group, mask)
+    def labels(self, forecaster: AbstractForecaster) -> Any:
+        """For every leaf the name of its group in `rates`, or that of what is frozen."""
+        keep = lambda name: name if name in self.rates else FROZEN
+        return jax.tree.map(keep, forecaster.groups())
 
-    def trainable(self, system: System) -> Any:
+    def trainable(self, forecaster: AbstractForecaster) -> Any:
         """A pytree of booleans: which leaves this phase trains."""
-        return jax.tree.map(lambda label: label != "frozen", self.labels(system))
+        return jax.tree.map(lambda label: label != FROZEN, self.labels(forecaster))
 
 
-def make_phases(config: TrainConfig) -> dict[int, Phase]:
-    """The three phases under a configuration."""
-    c = config
+def make_phases(settings: Settings) -> dict[int, Phase]:
+    """The three phases under the given settings."""
+    training = settings.training
+    first, second, third = training.phase1, training.phase2, training.phase3
+    joint = {ENCODER: third.lr_encoder, WORLD_MODEL: third.lr_world_model}
     return {
-        1: Phase(1, "encoder", c.phase1_epochs, False, False, {"encoder": c.lr}, _encoder_loss(c)),
+        1: Phase(
+            1, "encoder", first.epochs, False, False, {ENCODER: first.lr}, _encoder_loss(settings)
+        ),
         2: Phase(
-            2, "world model", c.phase2_epochs, True, True, {"world_model": c.lr_wm}, _world_loss(c)
+            2, "world model", second.epochs, True, True, {WORLD_MODEL: second.lr}, _world_loss(settings)
         ),
-        3: Phase(
-            3,
-            "joint",
-            c.phase3_epochs,
-            True,
-            False,
-            {"encoder": c.lr_joint_encoder, "world_model": c.lr_joint_wm},
-            _joint_loss(c),
-        ),
-    }
+        3: Phase(3, "joint", third.epochs, True, False, joint, _joint_loss(settings)),
+    }  # fmt: skip
 
 
-def _encoder_total(config: TrainConfig, losses: Losses, epoch: Array) -> Array:
-    return total(losses, config.weights | {RAMPED: ramp(config.weights[RAMPED], epoch)})
+def _encoder_total(settings: Settings, losses: Losses, epoch: Array) -> Array:
+    weights = settings.weights
+    return total(losses, weights | {RAMPED: ramp(weights[RAMPED], epoch)})
 
 
-def _encoder_loss(config: TrainConfig) -> Loss:
+def _encoder_loss(settings: Settings) -> Loss:
     def loss(
         system: System, data: Data, rows: Array, epoch: Array, key: PRNGKey
     ) -> tuple[Array, Losses]:
         del key
         x = data.x[rows]
         losses = encoder_losses(system, x, system.encode(x))
-        return _encoder_total(config, losses, epoch), losses
+        return _encoder_total(settings, losses, epoch), losses
 
     return loss
 
 
 def window_losses(
-    system: System,
-    z: Array,
-    w: Array,
-    chart: Array,
-    actions: Array,
-    mask: Array,
-    key: Any,
-    samples: int = 0,
-) -> tuple[Losses, DynamicsBatch]:
-    """Roll out a batch of windows and hold it against the encoder's latents, which are detached.
+    settings: Settings, forecaster: AbstractForecaster, window: Window, key: Any
+) -> Losses:
+    """Roll out a batch of windows and hold it against their targets, which are detached.
 
-    `z` (B, length, D), `chart` (B, length), `actions` (B, length, A), `w` (B, K) of the frame from
-    which the rollout starts; `mask` (B, H). With `samples`, that many noisy rollouts are scored as
-    forecasts, and every other loss sees the noise-free one, which no temperature moves.
+    Where sampled rollouts are scored as forecasts, every other loss sees the noise-free one, which no
+    temperature moves. Without a `key` all is noise-free.
     """
-    horizon = mask.shape[1]
-    context = z.shape[1] - horizon
-    acts = actions[:, context - 1 : -1]
+    count = len(window.mask)
 
-    def roll(keys: Any) -> Trajectory:
-        return system.rollout(z[:, :context], w, acts, keys)
+    def roll(keys: Any) -> Any:
+        return jax.vmap(forecaster.rollout, (0, None if keys is None else 0))(window, keys)
 
     drawn = None
-    if key is not None and samples:
-        drawn = jax.vmap(lambda keys: roll(keys).positions)(jr.split(key, (samples, z.shape[0])))
-    trajectory = roll(None if key is None or samples else jr.split(key, z.shape[0]))
-    batch = DynamicsBatch(
-        trajectory,
-        jax.lax.stop_gradient(z[:, context:]),
-        chart[:, context:],
-        mask,
-        chart[:, context - 1],
-        system.world_model.frame_time,
-        system.world_model.c,
-        drawn,
-    )
-    return dynamics_losses(batch), batch
+    if key is not None and forecaster.is_stochastic and settings.weights["energy_score"] > 0:
+        drawn = jax.vmap(lambda keys: roll(keys).points)(jr.split(key, (SAMPLES, count)))
+        key = None
+    rollout = roll(None if key is None else jr.split(key, count))
+    observed = replace(window, target=jax.lax.stop_gradient(window.target))
+    c, frame_time = settings.encoder.curvature, settings.integration.frame_time
+    return dynamics_losses(DynamicsBatch(rollout, observed, frame_time, c, drawn))
 
 
-def samples_of(config: TrainConfig) -> int:
-    """How many rollouts a window are sampled in training: none where nothing scores them."""
-    return SAMPLES if config.weights["energy_score"] > 0 else 0
-
-
-def _world_loss(config: TrainConfig) -> Loss:
+def _world_loss(settings: Settings) -> Loss:
     def loss(
-        system: System, data: Data, rows: Array, epoch: Array, key: PRNGKey
+        forecaster: AbstractForecaster, data: Data, rows: Array, epoch: Array, key: PRNGKey
     ) -> tuple[Array, Losses]:
         del epoch
-        index = data.index[rows]
-        z, w, chart = data.latents
-        start = index[:, config.wm_context - 1]
-        losses, _ = window_losses(
-            system, z[index], w[start], chart[index], data.actions[index], data.mask[rows], key,
-            samples_of(config),
-        )  # fmt: skip
-        return total(losses, config.weights), losses
+        assert data.latents is not None
+        window = gather_windows(*data.latents, data.actions, data.index[rows], data.mask[rows])
+        losses = window_losses(settings, forecaster, window, key)
+        return total(losses, settings.weights), losses
 
     return loss
 
 
-def _joint_loss(config: TrainConfig) -> Loss:
-    context = config.wm_context
+def _joint_loss(settings: Settings) -> Loss:
+    context, phase = settings.integration.context, settings.training.phase3
 
     def loss(
         system: System, data: Data, rows: Array, epoch: Array, key: PRNGKey
@@ -185,18 +166,11 @@ def _joint_loss(config: TrainConfig) -> Loss:
         chart = jnp.concatenate([known.chart, target.chart], axis=1)
         first = jax.tree.map(lambda a: a[:, 0], known)
         encoder = encoder_losses(system, x[:, 0], first)
-        dynamics, _ = window_losses(
-            system,
-            z,
-            known.chart_weights[:, -1],
-            chart,
-            data.actions[index],
-            data.mask[rows],
-            key,
-            samples_of(config),
-        )
-        value = config.encoder_scale * _encoder_total(config, encoder, epoch)
-        value = value + config.dynamics_scale * total(dynamics, config.weights)
+        weights = known.chart_weights[:, -1]
+        window = cut_window(z, weights, chart, data.actions[index], data.mask[rows])
+        dynamics = window_losses(settings, system, window, key)
+        value = phase.encoder_scale * _encoder_total(settings, encoder, epoch)
+        value = value + phase.dynamics_scale * total(dynamics, settings.weights)
         return value, encoder | dynamics
 
     return loss

@@ -15,10 +15,10 @@ from jaxtyping import Array, Float
 from gyrax.losses.dynamics import geodesic
 from gyrax.losses.total import Losses
 from gyrax.model.system import System
+from gyrax.model.window import gather_windows
 from gyrax.nn import SpectralLinear
 from gyrax.runtime.processes import kept_replicated, sharded_rows
-from gyrax.training.phases import Data, Phase, window_losses
-from gyrax.training.settings import TrainConfig
+from gyrax.training.phases import Data, Latents, Phase
 from gyrax.training.state import TrainState
 
 Epoch = Callable[[Data, TrainState], tuple[TrainState, dict[str, Array]]]
@@ -48,17 +48,17 @@ def refresh_trained(
 
 def exact_norms(state: TrainState, trainable: Any) -> TrainState:
     """Make the bound of every trained spectral layer exact, once an epoch and outside the compiled
-    step: two power iterations a step track σ, this keeps what is saved from stretching."""
+    step: two power iterations a step only track σ; after this, saved layers never stretch."""
     system = refresh_trained(state.system, trainable, SpectralLinear.exact)
     return eqx.tree_at(lambda s: s.system, state, system)
 
 
 def make_epoch(
-    config: TrainConfig,
     phase: Phase,
     trainable: Any,
     optimiser: optax.GradientTransformation,
     samples: int,
+    batch_size: int,
     mesh: Mesh | None = None,
 ) -> Epoch:
     """The function that runs one epoch of `phase`; compile it once and call it for every epoch.
@@ -66,7 +66,7 @@ def make_epoch(
     The order of an epoch comes from its number, and noise from the number of the update, so that a
     resumed run sees the same of both. A batch is divided among the devices of `mesh`, if given.
     """
-    batches, size = batches_of(samples, config.batch_size)
+    batches, size = batches_of(samples, batch_size)
 
     def update(data: Data, state: TrainState, rows: Array) -> tuple[TrainState, dict[str, Array]]:
         params, rest = eqx.partition(state.system, trainable)
@@ -105,12 +105,12 @@ def make_epoch(
 
 
 @eqx.filter_jit
-def encode_all(system: System, x: Float[Array, "N F"]) -> tuple[Array, Array, Array]:
+def encode_all(system: System, x: Float[Array, "N F"]) -> Latents:
     """Latents, chart weights and charts of every frame, in blocks that bound the memory."""
 
-    def block(rows: Array) -> tuple[Array, Array, Array]:
+    def block(rows: Array) -> Latents:
         encoding = system.encoder(rows)
-        return encoding.z, encoding.chart_weights, encoding.chart
+        return Latents(encoding.z, encoding.chart_weights, encoding.chart)
 
     return jax.lax.map(block, x, batch_size=1024)
 
@@ -118,23 +118,13 @@ def encode_all(system: System, x: Float[Array, "N F"]) -> tuple[Array, Array, Ar
 @eqx.filter_jit
 def validate_windows(system: System, data: Data) -> dict[str, Array]:
     """Mean geodesic error of the noise-free rollout, and of standing still, on held-out windows."""
-    z, w, chart = encode_all(system, data.x)
-    horizon = data.mask.shape[1]
-    context = data.index.shape[1] - horizon
-    start = data.index[:, context - 1]
-    losses, batch = window_losses(
-        system,
-        z[data.index],
-        w[start],
-        chart[data.index],
-        data.actions[data.index],
-        data.mask,
-        None,
-    )
-    still = jnp.broadcast_to(z[start][:, None], batch.z.shape)
+    latents = encode_all(system, data.x)
+    window = gather_windows(*latents, data.actions, data.index, data.mask)
+    points, c = jax.vmap(system.forecast)(window), system.world_model.c
+    still = jnp.broadcast_to(window.context[:, -1:], window.target.shape)
     return {
-        "val_geodesic": losses["geodesic"],
-        "val_persistence": geodesic(still, batch.z, data.mask, batch.c),
+        "val_geodesic": geodesic(points, window.target, window.mask, c),
+        "val_persistence": geodesic(still, window.target, window.mask, c),
     }
 
 

@@ -41,8 +41,8 @@ def langevin_parts(terms: Any) -> LangevinParts:
 
 
 class SplittingState(NamedTuple):
-    """What a step hands to the next: the `forces` of its last kick, where the next step's first kick
-    is made with the same; and `valid`, on which the checks of the initial state ride under jit."""
+    """What a step hands to the next: the `forces` of its last kick, if the next step's first kick uses
+    them again; and `valid`, to which the checks of the initial state are attached under jit."""
 
     forces: Forces | None
     valid: Bool[Array, ""] | None
@@ -60,7 +60,7 @@ def checked_start(
     return y, jnp.isfinite(y.z).all()
 
 
-def only_if(valid: Bool[Array, ""] | None, y: PhaseState) -> PhaseState:
+def nan_unless(valid: Bool[Array, ""] | None, y: PhaseState) -> PhaseState:
     """`y`, or NaN where the initial state was refused."""
     return y if valid is None else PhaseState(jnp.where(valid, y.z, jnp.nan), y.p)
 
@@ -97,12 +97,14 @@ class AbstractSplitting(diffrax.AbstractStratonovichSolver):
     def init(self, terms: Any, t0: Any, t1: Any, y0: PhaseState, args: Any) -> SplittingState:
         """Check the terms and the start, and evaluate the force of the first kick."""
         parts = langevin_parts(terms)
-        y, valid = checked_start(parts, t0, t1, self._checked(parts.drift, y0), self._asks(parts))
+        y, valid = checked_start(
+            parts, t0, t1, self._checked(parts.drift, y0), self._path_queries(parts)
+        )
         if not self._reuses_force:
             return SplittingState(None, valid)
         return SplittingState(parts.drift.forces(t0 * parts.direction, y.z, args), valid)
 
-    def _asks(self, parts: LangevinParts) -> int:
+    def _path_queries(self, parts: LangevinParts) -> int:
         return 0 if parts.diffusion.path is None else letters(self).count("O")
 
     def step(
@@ -120,7 +122,7 @@ class AbstractSplitting(diffrax.AbstractStratonovichSolver):
         drift, c = parts.drift, jnp.asarray(parts.drift.c, y0.z.dtype)
         start, h = t0 * parts.direction, (t1 - t0) * parts.direction
         forces, valid = solver_state
-        y = only_if(valid, y0)
+        y = nan_unless(valid, y0)
         if forces is not None and made_jump is not False:
             stale, fresh = forces, lambda: drift.forces(start, y0.z, args)
             forces = fresh() if made_jump is True else lax.cond(made_jump, fresh, lambda: stale)

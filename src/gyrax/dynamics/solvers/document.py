@@ -1,4 +1,4 @@
-"""The step as the specification writes it, kept for ablation and for parity with its implementations."""
+"""The step as the document writes it, kept for ablation and for parity with its implementations."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ def _document_stages() -> tuple[Stage, ...]:
 
 
 class DocumentBAOAB(AbstractSplitting):
-    """The specification's BAOAB to the letter (its section *The Integrator*).
+    """The document's BAOAB to the letter (docs/model.md, section 4).
 
     Each of its two B stages kicks for a whole step, so forces act twice; its A corrects the velocity
     by the Christoffel symbols *and* takes the exponential map, with p frozen, so that free flight

@@ -15,7 +15,7 @@ class GeodesicSplitting(AbstractSplitting):
     Ornstein–Uhlenbeck flow. Palindromic words are of order two in the step (weak order two in their
     invariant law); every word is of strong order one, for it sees the noise through its increments.
 
-    Source: Leimkuhler & Matthews 2013 for the words; design §3 for the flows.
+    Source: Leimkuhler & Matthews 2013 for the words; docs/model.md, section 3, for the flows.
     """
 
     stages: tuple[Stage, ...] = eqx.field(static=True)

@@ -6,7 +6,7 @@ import diffrax
 import equinox as eqx
 import jax.numpy as jnp
 
-from gyrax.dynamics.solvers.base import checked_start, langevin_parts, only_if
+from gyrax.dynamics.solvers.base import checked_start, langevin_parts, nan_unless
 from gyrax.geometry import project
 
 
@@ -50,7 +50,7 @@ class Projected(diffrax.AbstractWrappedSolver):
         drift = langevin_parts(terms).drift
         inner, valid = solver_state
         y1, error, info, inner, result = self.solver.step(
-            terms, t0, t1, only_if(valid, y0), args, inner, made_jump
+            terms, t0, t1, nan_unless(valid, y0), args, inner, made_jump
         )
         inside = eqx.tree_at(lambda y: y.z, y1, project(y1.z, jnp.asarray(drift.c, y1.z.dtype)))
         return inside, error, info | {"y1": inside}, (inner, valid), result

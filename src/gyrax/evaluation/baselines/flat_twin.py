@@ -1,4 +1,4 @@
-"""The world model with its metric made flat: what says whether the curvature earns its keep.
+"""The world model with its metric made flat: the control that shows whether curvature helps.
 
 Every formula of the model takes the curvature c, and all of them are analytic at c = 0, where the
 metric is 4 times the Euclidean one: in the coordinates v = log₀ z, whose length is half the distance
@@ -6,22 +6,28 @@ from the origin, distances from the origin are those of the ball. At c = `FLAT` 
 below the rounding of float32, so that the twin is the same program in Euclidean space.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from gyrax._types import PRNGKey
 from gyrax.geometry import exp_map, log_map
-from gyrax.model.system import parameters
-from gyrax.model.world_model import Trajectory, WorldModel
+from gyrax.model.forecaster import ENCODER, WORLD_MODEL, AbstractForecaster
+from gyrax.model.trajectory import Rollout
+from gyrax.model.window import Window
+from gyrax.model.world_model import WorldModel
+from gyrax.nn.frozen import grouped
 
 FLAT = 1e-8
 CENTER = "center"
 
 
-class FlatTwin(eqx.Module):
+class FlatTwin(AbstractForecaster):
     """A world model in log₀ coordinates with the Euclidean metric; it takes and gives points of the
     ball of curvature −c, so that it is trained and scored as the others are.
 
@@ -48,10 +54,17 @@ class FlatTwin(eqx.Module):
         model = eqx.combine(jax.tree.unflatten(jax.tree.structure(shapes), leaves), static)
         return cls(model, ball.c)
 
-    def trainable(self) -> Any:
-        """A pytree of booleans: all parameters but the jump operator's, which is the atlas'."""
-        frozen = jax.tree.map(lambda _: False, self.model.jump_operator)
-        return eqx.tree_at(lambda twin: twin.model.jump_operator, parameters(self), frozen)
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether the model has noise."""
+        return self.model.is_stochastic
+
+    def groups(self) -> Any:
+        """The jump operator is the atlas', as in a system."""
+        operator = grouped(self.model.jump_operator, ENCODER)
+        return eqx.tree_at(
+            lambda twin: twin.model.fields.jump_operator, grouped(self, WORLD_MODEL), operator
+        )
 
     def to_flat(self, points: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
         """log₀ of points of the ball."""
@@ -61,23 +74,17 @@ class FlatTwin(eqx.Module):
         """exp₀: back to the ball."""
         return exp_map(jnp.zeros_like(points), points, self.c)
 
-    def rollout(
-        self,
-        context: Float[Array, "context D"],
-        weights: Float[Array, " K"],
-        actions: Float[Array, "H A"],
-        key: Any = None,
-    ) -> Trajectory:
-        """One window in flat coordinates, from a context on the ball."""
-        known = self.to_flat(context)
+    def rollout(self, window: Window, key: PRNGKey | None = None) -> Rollout:
+        """Points of the ball, and the trajectory in flat coordinates."""
+        known = self.to_flat(window.context)
         previous = known[-2] if len(known) > 1 else None
-        return self.model.rollout(known[-1], actions, weights, key=key, z_previous=previous)
+        trajectory = self.model.rollout(
+            known[-1], window.actions, window.weights, key=key, z_previous=previous
+        )
+        return Rollout(self.to_ball(trajectory.positions), trajectory)
 
-    def forecast(
-        self,
-        context: Float[Array, "context D"],
-        weights: Float[Array, " K"],
-        actions: Float[Array, "H A"],
-    ) -> Float[Array, "H D"]:
-        """The points, on the ball, of one window without noise."""
-        return self.to_ball(self.rollout(context, weights, actions).positions)
+    def regressed(self, windows: Window) -> "FlatTwin":
+        """With the servo force regressed in flat coordinates."""
+        flat = lambda points: np.asarray(self.to_flat(jnp.asarray(points)))
+        windows = replace(windows, context=flat(windows.context), target=flat(windows.target))
+        return replace(self, model=self.model.regressed(windows))

@@ -5,15 +5,16 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax._types import Point, Scalar
-from gyrax.evaluation.baselines.windows import WindowBatch, distances, exp_origin
+from gyrax.evaluation.baselines.tangent import distances, exp_origin, log_origin
 from gyrax.geometry import exp_map, log_map
+from gyrax.model.window import Window
 
 PENALTIES = tuple(10.0**k for k in range(-8, 4))
 
 
-def persistence(batch: WindowBatch) -> np.ndarray:
-    """The last known point, for ever."""
-    return np.broadcast_to(batch.context[:, -1:], batch.target.shape)
+def persistence(window: Window) -> np.ndarray:
+    """The last known point, at every horizon step."""
+    return np.broadcast_to(window.context[:, -1:], window.target.shape)
 
 
 @jax.jit
@@ -22,27 +23,28 @@ def _geodesics_on(before: Point, last: Point, steps: Float[Array, "H 1"], c: Sca
     return exp_map(last, -steps * log_map(last, before, c), c)
 
 
-def constant_velocity(batch: WindowBatch) -> np.ndarray:
+def constant_velocity(window: Window, c: float) -> np.ndarray:
     """On along the geodesic through the two context points, at the same speed.
 
     From one context point no velocity is known: it is then persistence.
     """
-    if batch.context.shape[1] == 1:
-        return persistence(batch)
-    before, last = (batch.context[:, i, None] for i in (-2, -1))
-    steps = np.arange(1, batch.horizon + 1, dtype=last.dtype)[:, None]
-    return np.asarray(_geodesics_on(before, last, steps, batch.c))
+    if window.context.shape[1] == 1:
+        return persistence(window)
+    before, last = (window.context[:, i, None] for i in (-2, -1))
+    steps = np.arange(1, window.horizon + 1, dtype=last.dtype)[:, None]
+    return np.asarray(_geodesics_on(before, last, steps, c))
 
 
 class Ridge:
     """One ridge regression a horizon step: from log₀ of the context and the actions so far to log₀ of
     the point. The penalty of each step is the best of `PENALTIES` on the validation windows."""
 
-    def __init__(self, train: WindowBatch, validation: WindowBatch):
+    def __init__(self, train: Window, validation: Window, c: float):
         """Fit on training windows, choose penalties on validation windows."""
+        self.c = c
         self.maps: list[np.ndarray] = []
         for step in range(train.horizon):
-            x, y = self._inputs(train, step), train.tangent(train.target[:, step])
+            x, y = self._inputs(train, step), self._tangent(train.target[:, step])
             gram, moment = x.T @ x, x.T @ y
             scale = np.diag(np.r_[np.ones(len(gram) - 1), 0.0]) * len(x)
             candidates = [np.linalg.solve(gram + p * scale + 1e-9 * np.eye(len(gram)), moment)
@@ -51,22 +53,23 @@ class Ridge:
             errors = [self._error(validation, inputs @ m, step) for m in candidates]
             self.maps.append(candidates[int(np.argmin(errors))])
 
-    @staticmethod
-    def _inputs(batch: WindowBatch, step: int) -> np.ndarray:
-        count = len(batch)
-        known = batch.tangent(batch.context).reshape(count, -1)
-        actions = batch.actions[:, : step + 1].reshape(count, -1)
+    def _tangent(self, points: np.ndarray) -> np.ndarray:
+        return np.asarray(log_origin(points, self.c), np.float64)
+
+    def _inputs(self, window: Window, step: int) -> np.ndarray:
+        count = len(window.mask)
+        known = self._tangent(window.context).reshape(count, -1)
+        actions = window.actions[:, : step + 1].reshape(count, -1)
         return np.concatenate([known, actions, np.ones((count, 1))], axis=1)
 
-    @staticmethod
-    def _point(batch: WindowBatch, tangent: np.ndarray) -> np.ndarray:
-        return np.asarray(exp_origin(tangent.astype(batch.target.dtype), batch.c))
+    def _point(self, window: Window, tangent: np.ndarray) -> np.ndarray:
+        return np.asarray(exp_origin(tangent.astype(window.target.dtype), self.c))
 
-    def _error(self, batch: WindowBatch, tangent: np.ndarray, step: int) -> float:
-        predicted = self._point(batch, tangent)
-        return float(np.mean(distances(predicted, batch.target[:, step], batch.c)))
+    def _error(self, window: Window, tangent: np.ndarray, step: int) -> float:
+        predicted = self._point(window, tangent)
+        return float(np.mean(distances(predicted, window.target[:, step], self.c)))
 
-    def __call__(self, batch: WindowBatch) -> np.ndarray:
+    def __call__(self, window: Window) -> np.ndarray:
         """The forecast of every horizon step."""
-        steps = [self._point(batch, self._inputs(batch, s) @ m) for s, m in enumerate(self.maps)]
+        steps = [self._point(window, self._inputs(window, s) @ m) for s, m in enumerate(self.maps)]
         return np.stack(steps, axis=1)

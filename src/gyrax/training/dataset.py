@@ -1,0 +1,88 @@
+"""A data set as a run sees it: standardised, split by episodes, cut into windows."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Float
+
+from gyrax._errors import InputError
+from gyrax.data.frames import Frames
+from gyrax.data.normaliser import Normaliser
+from gyrax.data.windows import Windows, make_windows, split_episodes
+from gyrax.model.system import System
+from gyrax.runtime.processes import replicated
+from gyrax.training.phases import Data, Latents, Phase
+from gyrax.training.settings import Settings
+from gyrax.training.step import encode_all
+
+VALIDATION_WINDOWS = 2048
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Standardised features `x` (N, F) and `actions` (N, A) of all frames, and the episodes of each split.
+
+    `context` and `horizon` are those of a training window.
+    """
+
+    frames: Frames
+    normaliser: Normaliser
+    x: Float[np.ndarray, "N F"]
+    actions: Float[np.ndarray, "N A"]
+    split: dict[str, np.ndarray]
+    context: int
+    horizon: int
+
+    @classmethod
+    def of(
+        cls, frames: Frames, settings: Settings, normaliser: Normaliser | None = None
+    ) -> "Dataset":
+        """Standardise with the given statistics, or those of the training episodes.
+
+        Raises `InputError` where the data set does not fit the settings or the statistics.
+        """
+        width, wanted = frames.actions.shape[1], settings.data.action_dim
+        if width != wanted:
+            raise InputError(
+                f"{frames.source}: actions have {width} columns, --action-dim is {wanted}; pass "
+                f"--action-dim {width}."
+            )
+        split = split_episodes(frames.episodes, settings.data.val_fraction)
+        if normaliser is None:
+            history = settings.data.action_history
+            normaliser = Normaliser.fit(frames, split["train"], history=history)
+        x, actions = normaliser(frames)
+        context, horizon = settings.integration.context, settings.training.horizon
+        return cls(frames, normaliser, x, actions, split, context, horizon)
+
+    def windows(self, name: str, *, padded: bool) -> Windows:
+        """The training windows of a split; with `padded`, also those that run out of data."""
+        return make_windows(
+            self.frames, self.split[name], self.context, self.horizon, padded=padded
+        )
+
+    def of_phase(self, phase: Phase, system: System, mesh: Mesh | None = None) -> tuple[Data, Data]:
+        """What a phase trains on, and what it is validated on, on the device."""
+        if not phase.windows:
+            return self._frames("train"), self._frames("val")
+        x, actions = replicated(jax.device_put((self.x, self.actions)), mesh)
+        latents = encode_all(system, x) if phase.encoder_frozen else None
+        train, val = self.windows("train", padded=True), self.windows("val", padded=False)
+        keep = np.unique(np.linspace(0, len(val) - 1, VALIDATION_WINDOWS).astype(int))
+        index, mask, *validation = jax.device_put(
+            (train.index, train.mask, val.index[keep], val.mask[keep])
+        )
+        return Data(x, actions, index, mask, latents), Data(x, actions, *validation)
+
+    def training_windows(self, latents: Latents) -> Data:
+        """The training windows of phase 2 on known latents."""
+        train = self.windows("train", padded=True)
+        arrays = (self.x, self.actions, train.index, train.mask, latents)
+        return Data(*jax.device_put(arrays))
+
+    def _frames(self, name: str) -> Data:
+        rows = self.frames.rows(self.split[name])
+        none = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)
+        return Data(*jax.device_put((self.x[rows], self.actions[rows], *none)))

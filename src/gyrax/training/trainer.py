@@ -1,0 +1,187 @@
+"""A training run: its phases in turn, logged, validated and saved into a run folder."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.random as jr
+from jax.sharding import Mesh
+from rich.console import Console
+
+from gyrax._errors import InputError
+from gyrax.data.normaliser import Normaliser
+from gyrax.model.system import System
+from gyrax.runtime.console import make_progress
+from gyrax.runtime.device import release_programs
+from gyrax.runtime.files import written_whole
+from gyrax.runtime.processes import is_writer, on_this_process, replicated, training_mesh
+from gyrax.training.build import build_system
+from gyrax.training.checkpoint import Checkpoint, Meta, Saver
+from gyrax.training.dataset import Dataset
+from gyrax.training.fit import DivergedError, Fit, check_finite
+from gyrax.training.log import RunLog, headline
+from gyrax.training.phases import Data, Latents, Phase, make_phases
+from gyrax.training.presets import to_dict
+from gyrax.training.settings import Settings
+from gyrax.training.state import TrainState
+from gyrax.training.step import encode_all, validate_frames, validate_windows
+
+SETTINGS_FILE = "config.json"
+LOG_FILE = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained system and what it was trained with.
+
+    **Fields:** `path`, its checkpoint; `phase`, the last one; `latents`, of every frame of the data set
+    that it was trained on, where its last phase knew them.
+    """
+
+    path: Path
+    settings: Settings
+    phase: int
+    system: System
+    normaliser: Normaliser
+    latents: Latents | None = None
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> "Trained":
+        """What a checkpoint holds."""
+        meta = checkpoint.meta
+        return cls(
+            checkpoint.path, meta.settings, meta.phase, checkpoint.system(), checkpoint.normaliser
+        )
+
+
+def plan_phases(selection: str, settings: Settings, resumed: Meta | None) -> list[int]:
+    """The phases to run. Phase 2 without an encoder is preceded by phase 1.
+
+    Raises `InputError` where nothing is left to train.
+    """
+    phases = make_phases(settings)
+    chosen = [1, 2, 3] if selection == "all" else [int(selection)]
+    if selection == "2" and resumed is None:
+        chosen = [1, 2]
+    if resumed is not None:
+        chosen = [n for n in chosen if n >= resumed.phase]
+        if resumed.phase in chosen and phases[resumed.phase].epochs <= resumed.epochs:
+            chosen.remove(resumed.phase)
+    planned = [n for n in chosen if phases[n].epochs > 0]
+    if not planned:
+        where = "" if resumed is None else f"; the checkpoint is at phase {resumed.phase}"
+        raise InputError(
+            f"--phase {selection}: nothing is left to train{where}; "
+            "raise --phaseN-epochs or choose a later phase."
+        )
+    return planned
+
+
+class Trainer:
+    """Runs phases over one data set in one run folder."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        dataset: Dataset,
+        run: Path,
+        console: Console,
+        resumed: Checkpoint | None = None,
+    ):
+        """`resumed`: a checkpoint to go on from. Raises `InputError` where devices cannot share a batch or an
+        episode is shorter than a window."""
+        for name in ("train", "val"):
+            dataset.windows(name, padded=name == "train")
+        self.settings, self.dataset, self.run, self.console = settings, dataset, run, console
+        self.resumed = resumed
+        self.mesh: Mesh = training_mesh(settings.training.batch_size)
+
+    def train(self, planned: list[int]) -> Trained:
+        """Run the planned phases and save the system after each."""
+        if is_writer():
+            with written_whole(self.run / SETTINGS_FILE) as file:
+                file.write_text(json.dumps(to_dict(self.settings), indent=1))
+        log = RunLog(self.run / LOG_FILE, self.console)
+        phases = make_phases(self.settings)
+        system = replicated(self._first_system(), self.mesh)
+        path, latents = Path(), None
+        for number in planned:
+            system, path, latents = self._run_phase(phases[number], system, log)
+            release_programs()
+        system, latents = on_this_process((system, latents), self.mesh)
+        normaliser = self.dataset.normaliser
+        return Trained(path, self.settings, planned[-1], system, normaliser, latents)
+
+    def _first_system(self) -> System:
+        if self.resumed is not None:
+            return self.resumed.system(self.settings)
+        key = jr.fold_in(jr.key(self.settings.training.run.seed), 0)
+        return build_system(self.settings, self.dataset.x.shape[1], key=key)
+
+    def prepare(
+        self, phase: Phase, system: System, samples: int | None = None
+    ) -> tuple[Fit, TrainState, Data]:
+        """A phase before its first epoch, its first state, and what it is validated on. An epoch takes
+        only so many `samples`, if given."""
+        data, validation = self.dataset.of_phase(phase, system, self.mesh)
+        if phase.windows:
+            latents = data.latents or encode_all(system, data.x)
+            system = system.regressed(data._replace(latents=latents).windows())
+        fit = Fit.of(self.settings, phase, system, data, samples=samples, mesh=self.mesh)
+        state = fit.start(system, self.settings.training.run.seed)
+        if self.resumed is not None and self.resumed.meta.phase == phase.number:
+            state = replicated(self.resumed.state(state), self.mesh)
+        return fit, state, replicated(validation, self.mesh)
+
+    def _run_phase(
+        self, phase: Phase, system: System, log: RunLog
+    ) -> tuple[System, Path, Latents | None]:
+        """The system after a phase, its checkpoint, and the latents that the phase knew."""
+        log.start_phase()
+        run = self.settings.training.run
+        fit, begun, validation = self.prepare(phase, system)
+        validate = validate_windows if phase.windows else validate_frames
+        saver, saved = self._saver(phase), Path()
+        with make_progress(self.console) as progress:
+            title = f"phase {phase.number} ({phase.title})"
+            task = progress.add_task(
+                title, total=phase.epochs, completed=int(begun.epoch), note="compiling"
+            )
+            began = time.perf_counter()
+            fit = fit.compiled(begun)
+            seconds = time.perf_counter() - began
+            self.console.print(f"{title}: compiled in {seconds:.1f} s", highlight=False)
+            progress.update(task, note="first epoch")
+            began = time.perf_counter()
+            try:
+                for number, state, metrics in fit(begun):
+                    system, last = state.system, number == phase.epochs
+                    show = last or (number - 1) % run.log_every == 0
+                    if show:
+                        metrics |= {
+                            k: float(v) for k, v in validate(state.system, validation).items()
+                        }
+                    check_finite(number - 1, metrics)
+                    metrics["seconds"] = time.perf_counter() - began
+                    if is_writer():
+                        log.epoch(phase.number, number - 1, metrics, show=show)
+                    progress.update(task, completed=number, note=headline(metrics))
+                    if last or number % run.save_every == 0:
+                        saved = saver(state)
+                    began = time.perf_counter()
+            except DivergedError as error:
+                raise InputError(
+                    f"{self.run}: phase {phase.number}, {error}; lower the learning rate or --wm-dt. "
+                    "Earlier checkpoints are kept."
+                ) from None
+            finally:
+                saver.finish()
+        log.summary(phase.number, phase.title)
+        return system, saved, fit.data.latents
+
+    def _saver(self, phase: Phase) -> Saver:
+        frames, normaliser = self.dataset.frames, self.dataset.normaliser
+        features = self.dataset.x.shape[1]
+        meta = Meta(self.settings, phase.number, 0, features, frames.source, frames.digest)
+        return Saver(self.run, phase.number, normaliser, meta)
