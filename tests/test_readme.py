@@ -1,50 +1,132 @@
-"""What the README shows runs as shown."""
+"""What the pages show runs as shown, and what they say of the code is so: README.md and docs/*.md."""
 
+import importlib.util
 import re
+import shlex
 import shutil
 from pathlib import Path
 
 import cli
 import pytest
+import typer
 from typer.testing import CliRunner
 
+from gyrax.training.presets import differences, load_preset
 from tiny import TINY
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-SHELL = [
-    line.split("#")[0].split()
-    for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
-    for line in block.splitlines()
-]
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+LONG = ("ablate", "bench")  # these take minutes at any size; tests of their own run them
 
 
-@pytest.mark.parametrize("snippet", PYTHON, ids=["swap", "simulate"])
-def test_python_snippets(snippet, capsys):
-    exec(compile(snippet, "README.md", "exec"), {})
-    assert "nan" not in capsys.readouterr().out
+def blocks(language):
+    """(page, code) of every block of a language, page by page."""
+    pattern = re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
+    return [(page, code) for page, text in PAGES.items() for code in pattern.findall(text)]
+
+
+def commands():
+    """The distinct `python cli.py` commands of all pages, in order, as tuples of words."""
+    code = "\n".join(code for _, code in blocks("bash")).replace("\\\n", " ")
+    lines = [tuple(shlex.split(line, comments=True)) for line in code.splitlines()]
+    return list(dict.fromkeys(words[2:] for words in lines if words[:2] == ("python", "cli.py")))
+
+
+@pytest.mark.parametrize(
+    ("page", "code"),
+    blocks("python"),
+    ids=[f"{p}-{i}" for i, (p, _) in enumerate(blocks("python"))],
+)
+def test_python_snippets(page, code, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, page, "exec"), {})
+    printed = capsys.readouterr().out
+    assert printed and "nan" not in printed
 
 
 def test_commands(tmp_path, monkeypatch, tiny_folder):
-    """The commands of the first use, in order, in one folder, on small data."""
+    """Every command once, in order, in one folder, on small data."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_folder, "my_robot")
-    commands = [words[2:] for words in SHELL if words[:2] == ["python", "cli.py"]]
-    commands = [words for words in commands if "smolvla" not in words]  # see tests/vla
-    assert ["train", "--phase", "2"] in commands and len(commands) == 11
-    # Those two take minutes at any size; tests of their own run them.
-    commands = [words for words in commands if words[0] not in ("ablate", "bench")]
+    shown = commands()
+    assert ("train", "--phase", "2") in shown
+    assert {"train", "evaluate", "inspect", "extract", "simulate", *LONG} <= {w[0] for w in shown}
     small = [f"--{k.replace('_', '-')}={v}" for k, v in (TINY | dict(save_every=50)).items()]
-    for words in commands:
+    for words in shown:
+        if words[0] in LONG or "smolvla" in words:  # see tests/vla
+            continue
+        if words[0] == "simulate-data" and not importlib.util.find_spec("mujoco"):
+            continue
         takes_data = words[0] in ("train", "evaluate") and "--data" not in words
         extra = ["--data", str(tiny_folder)] if takes_data else []
         extra += small if words[0] == "train" else []
-        # Baselines are trained once here, in the first evaluation.
-        extra += ["--no-baselines"] if words[:1] == ["evaluate"] and "--data" in words else []
+        # Baselines are trained by the tests of `evaluate`.
+        extra += ["--no-baselines"] if words[0] == "evaluate" else []
+        extra += ["--episodes", "1"] if words[0] == "simulate-data" else []
         result = CliRunner().invoke(cli.app, [*words, *extra])
         assert result.exit_code == 0, (words, result.output)
+        if words == ("train", "--phase", "2"):
+            assert "there is no encoder yet" in result.output
 
 
-def test_pictures_are_there():
-    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
-        assert (Path(__file__).parents[1] / picture).is_file(), picture
+def anchors(text):
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h).strip().lower().replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_pictures_are_there(page):
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", PAGES[page]):
+        if target.startswith("https://"):
+            continue
+        file = (ROOT / page).parent / target if target else ROOT / page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file.read_text()), (target, anchor)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_flags_exist(page):
+    app = typer.main.get_command(cli.app)
+    options = [p for command in app.commands.values() for p in command.params]
+    known = {flag for o in options for flag in (*o.opts, *o.secondary_opts)} | {"--help"}
+    named = set(re.findall(r"(?<![\w-])--[a-zA-Z][\w-]*", PAGES[page])) - {"--w-NAME"}
+    assert not named - known
+
+
+def rows(heading):
+    """The second and third cell of the rows of a section's tables, by the name in their first one."""
+    sections = re.split(r"^## ", PAGES["docs/model.md"], flags=re.MULTILINE)
+    (section,) = (text for text in sections if text.startswith(heading))
+    lines = (line.split("|")[1:4] for line in section.splitlines() if line.startswith("| `"))
+    return {name.strip(" `"): [cell.strip() for cell in cells] for name, *cells in lines}
+
+
+def as_shown(value):
+    return {False: "no", True: "yes"}[value] if isinstance(value, bool) else str(value)
+
+
+def test_the_table_of_presets():
+    differing = differences(load_preset("document"), load_preset("default")).items()
+    expected = {
+        leaf.name: [as_shown(value) for value in values]
+        for leaf, values in differing
+        if leaf.path[0] != "weights"
+    }
+    assert rows("13.") == expected
+
+
+def test_the_tables_of_losses():
+    document, default = load_preset("document").weights, load_preset("default").weights
+    assert rows("11.") == {name: [str(document[name]), str(default[name])] for name in document}
+
+
+def test_sections_that_the_code_refers_to_exist():
+    sections = set(re.findall(r"^## (\d+)\.", PAGES["docs/model.md"], flags=re.MULTILINE))
+    files = [ROOT / "cli.py", *(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    for file in files:
+        cited = re.findall(r"docs/model\.md, sections? (\d+)", file.read_text())
+        assert set(cited) <= sections, file
