@@ -131,7 +131,7 @@ def test_an_ablation_goes_on_where_it_stopped_and_outlives_what_diverges(
     kept = {f: f.stat().st_mtime_ns for f in (tmp_path / "a" / "cells").iterdir()}
     assert set(kept) == set(cells) and sum(kept[f] == cells[f] for f in cells) == 2
     assert json.loads((tmp_path / "a" / "table.json").read_text())["rows"] == rows
-    says = "holds an ablation with another integration.dt"
+    says = "holds an ablation with another --wm-dt"
     refused(*command, *vary, "--wm-dt", 0.5, says=says)
     wild = ["--lr-wm", "1e30", "--vary", "boris=off", "--out", tmp_path / "b"]
     refused(*command, *wild, says="the reference diverged with seed 0")

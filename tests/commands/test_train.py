@@ -50,7 +50,8 @@ def test_folders_that_would_lose_something(trained, tiny_folder, tmp_path):
         "train", "--data", tiny_folder, "--out", tmp_path / "other", *FLAGS, says="is not empty"
     )
     (tmp_path / "file").write_text("precious")
-    refused("train", "--data", tiny_folder, "--out", tmp_path / "file", *FLAGS, says="is a file")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        refused("train", "--data", tiny_folder, "--out", out, *FLAGS, says="file: is a file")
     assert (tmp_path / "file").read_text() == "precious"
 
 
@@ -65,7 +66,8 @@ def test_folders_that_would_lose_something(trained, tiny_folder, tmp_path):
         (["--device", "tpu"], "--device is 'tpu'"),
         (["--action-dim", "7"], "actions have 6 columns, --action-dim is 7; pass --action-dim 6"),
         (["--sequence-length", "40"], r"episode \d has 24 frames, a window needs 41"),
-        (["--phase1-epochs=0", "--phase2-epochs=0", "--phase3-epochs=0"], "nothing is left to train"),
+        (["--phase1-epochs=0", "--phase2-epochs=0", "--phase3-epochs=0"],
+         "nothing is left to train; raise --phase1-epochs or --phase2-epochs or --phase3-epochs"),
         (["--data", "nowhere"], "nowhere"),
         (["--resume", "nowhere"], "no such checkpoint or run folder"),
     ],

@@ -17,7 +17,7 @@ from gyrax.evaluation.encoded import Encoded
 from gyrax.training.checkpoint import checkpoints_in, open_checkpoint
 from gyrax.training.dataset import Dataset
 from gyrax.training.phases import make_phases
-from gyrax.training.presets import to_dict
+from gyrax.training.presets import differences, from_dict, to_dict
 from gyrax.training.settings import Settings
 from gyrax.training.trainer import Trained, Trainer
 
@@ -63,7 +63,7 @@ class Ablation:
             differing = [k for k in wanted if there[k] != wanted[k]]
             if "reference" in differing:
                 differing.remove("reference")
-                differing += _differing(there["reference"], wanted["reference"])
+                differing += _differing(there["reference"], self.reference)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{file}: cannot be read ({type(error).__name__}); remove the folder or give another "
@@ -122,12 +122,7 @@ class Ablation:
         return Trained.of(open_checkpoint(run))
 
 
-def _differing(there: dict[str, Any], wanted: dict[str, Any], path: str = "") -> list[str]:
-    """The names of settings in which two nested tables differ."""
-    names = []
-    for name in wanted:
-        if isinstance(wanted[name], dict):
-            names += _differing(there[name], wanted[name], f"{path}{name}.")
-        elif there[name] != wanted[name]:
-            names.append(f"{path}{name}")
-    return names
+def _differing(there: dict[str, Any], wanted: Settings) -> list[str]:
+    """The flags of the settings in which stored tables differ from what is wanted."""
+    pairs = differences(from_dict(there, MANIFEST), wanted)
+    return [leaf.name for leaf in pairs]

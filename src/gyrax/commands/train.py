@@ -113,8 +113,9 @@ def _finish(trained: Trained, dataset: Dataset, console: Console) -> None:
 
 def check_run_folder(run: Path, resumed: Checkpoint | None, overwrite: bool) -> None:
     """Refuse a folder in which something would be lost. Raises `InputError`."""
-    if run.exists() and not run.is_dir():
-        raise InputError(f"{run}: is a file; give a folder with --out.")
+    blocking = next((p for p in (run, *run.parents) if p.exists()), run)
+    if blocking.exists() and not blocking.is_dir():
+        raise InputError(f"{blocking}: is a file; give a folder with --out.")
     if overwrite or not run.is_dir():
         return
     there = checkpoints_in(run)

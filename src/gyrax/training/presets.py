@@ -22,8 +22,8 @@ def load_preset(name: str) -> Settings:
     file = FOLDER / f"{name}.toml" if name in PRESETS else Path(name)
     if not file.is_file():
         raise InputError(
-            f"--preset is {name!r}; give one of {', '.join(PRESETS)}, or a TOML file that is complete "
-            "as these are."
+            f"--preset is {name!r}, and there is no such file; give one of {', '.join(PRESETS)}, or a "
+            "TOML file that is complete as these are."
         )
     try:
         values = tomllib.loads(file.read_text())
@@ -89,17 +89,17 @@ def _read(owner: type, values: Any, source: str, path: tuple[str, ...]) -> Any:
 def _check_names(
     values: Any, wanted: Mapping[str, Any], source: str, path: tuple[str, ...]
 ) -> None:
-    where = ".".join(path) or "its tables"
+    where = ".".join(path) or "the whole"
     if not isinstance(values, dict):
         raise InputError(f"{source}: {where} is {values!r}, expected a table.")
-    if missing := [name for name in wanted if name not in values]:
+    missing = [name for name in wanted if name not in values]
+    unknown = [name for name in values if name not in wanted]
+    found = [f"lacks {', '.join(missing)}"] if missing else []
+    found += [f"has {', '.join(unknown)}, which gyrax does not know"] if unknown else []
+    if found:
         raise InputError(
-            f"{source}: {where} lacks {', '.join(missing)}; settings are complete, as in the presets "
+            f"{source}: {where} {' and '.join(found)}; give every setting by its name, as in the presets "
             "that come with gyrax."
-        )
-    if unknown := [name for name in values if name not in wanted]:
-        raise InputError(
-            f"{source}: {where} has {', '.join(unknown)}, which this version of gyrax does not know."
         )
 
 

@@ -1,6 +1,7 @@
 """All settings of a run together, and which of them cannot be used."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_type_hints
@@ -93,6 +94,8 @@ LEAVES = {leaf.key: leaf for leaf in (*_leaves(Settings, ()), *_weight_leaves())
 
 
 def _check_value(leaf: Leaf, value: Any) -> None:
+    if leaf.type is float and not math.isfinite(value):
+        raise InputError(f"{leaf.name} is {value}; give a finite number.")
     if leaf.choices and value not in leaf.choices:
         raise InputError(f"{leaf.name} is {value!r}; give one of {', '.join(leaf.choices)}.")
     if leaf.above is not None and not value > leaf.above:
@@ -105,6 +108,8 @@ def _check_together(settings: Settings) -> None:
     """What no bound of a single setting says."""
     data, encoder, training = settings.data, settings.encoder, settings.training
     model, motion, weights = settings.world_model, settings.integration, settings.weights
+    if training.run.seed >= 2**32:
+        raise InputError(f"--seed is {training.run.seed}; give one below 2**32.")
     if data.val_fraction >= 0.5:
         raise InputError(f"--val-fraction is {data.val_fraction}; give one between 0 and 0.5.")
     if encoder.hidden_dim % 8:

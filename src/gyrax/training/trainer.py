@@ -71,10 +71,8 @@ def plan_phases(selection: str, settings: Settings, resumed: Meta | None) -> lis
     planned = [n for n in chosen if phases[n].epochs > 0]
     if not planned:
         where = "" if resumed is None else f"; the checkpoint is at phase {resumed.phase}"
-        raise InputError(
-            f"--phase {selection}: nothing is left to train{where}; "
-            "raise --phaseN-epochs or choose a later phase."
-        )
+        flags = " or ".join(f"--phase{n}-epochs" for n in phases if selection in ("all", str(n)))
+        raise InputError(f"--phase {selection}: nothing is left to train{where}; raise {flags}.")
     return planned
 
 
