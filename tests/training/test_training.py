@@ -163,10 +163,3 @@ class StopFirst(eqx.Module):
 
     def __getattr__(self, name):
         return getattr(self.inner, name)
-
-
-def test_cosine_schedule_changes_training(frames, tmp_path, whole):
-    constant = open_checkpoint(whole / "p1_epoch_00001").system()
-    other = "constant" if make_settings("default").training.schedule == "cosine" else "cosine"
-    changed = run(frames, tmp_path / "run", [1], schedule=other)
-    assert not same(changed.system.encoder, constant.encoder)
