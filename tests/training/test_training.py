@@ -21,6 +21,9 @@ from gyrax.training.presets import make_settings
 from gyrax.training.trainer import Trainer
 from tiny import TINY
 
+BARE = dict(wm_servo=0, wm_memory=0, wm_use_boris=False, wm_use_jump=False)
+"""Parts of the world model that some tests can do without, and compile faster."""
+
 
 @pytest.fixture(scope="module")
 def frames(tiny_folder):
@@ -104,7 +107,7 @@ def test_resuming_equals_not_stopping(whole, frames, tmp_path, phase):
 
 def test_a_temperature_is_trained_where_sampled_forecasts_are_scored(frames, tmp_path):
     """Here with a batch larger than the data, which is then one batch."""
-    noisy = dict(wm_T_c=0.05, wm_learn_temperature=True, w_energy_score=1.0)
+    noisy = dict(wm_T_c=0.05, wm_learn_temperature=True, w_energy_score=1.0, **BARE)
     trained = run(frames, tmp_path / "run", [2], batch_size=10_000, **noisy)
     assert int(open_checkpoint(trained.path).arrays[".step"]) == TINY["phase2_epochs"]
     temperature = float(trained.system.world_model.temperature.value)
@@ -128,7 +131,7 @@ def test_targets_are_detached(frames):
     with rollouts that do not depend on their start, it gets none at all."""
     config = make_settings(
         "default",
-        TINY | dict(encoder_scale=0.0, wm_context=1, sequence_length=3, wm_servo=0, wm_memory=0),
+        TINY | dict(encoder_scale=0.0, wm_context=1, sequence_length=3, **BARE),
     )
     system = build_system(config, 8, key=jr.key(0))
     phase = make_phases(config)[3]
