@@ -1,6 +1,7 @@
 """A data set as a run sees it: standardised, split by episodes, cut into windows."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import jax
 import numpy as np
@@ -57,11 +58,15 @@ class Dataset:
         context, horizon = settings.integration.context, settings.training.horizon
         return cls(frames, normaliser, x, actions, split, context, horizon)
 
-    def windows(self, name: str, *, padded: bool) -> Windows:
-        """The training windows of a split; with `padded`, also those that run out of data."""
-        return make_windows(
-            self.frames, self.split[name], self.context, self.horizon, padded=padded
-        )
+    @cached_property
+    def train_windows(self) -> Windows:
+        """Of the training episodes, also those that run out of data."""
+        return self._windows("train", padded=True)
+
+    @cached_property
+    def val_windows(self) -> Windows:
+        """Of the validation episodes, the whole ones only."""
+        return self._windows("val", padded=False)
 
     def of_phase(self, phase: Phase, system: System, mesh: Mesh | None = None) -> tuple[Data, Data]:
         """What a phase trains on, and what it is validated on, on the device."""
@@ -69,7 +74,7 @@ class Dataset:
             return self._frames("train"), self._frames("val")
         x, actions = replicated(jax.device_put((self.x, self.actions)), mesh)
         latents = encode_all(system, x) if phase.encoder_frozen else None
-        train, val = self.windows("train", padded=True), self.windows("val", padded=False)
+        train, val = self.train_windows, self.val_windows
         keep = np.unique(np.linspace(0, len(val) - 1, VALIDATION_WINDOWS).astype(int))
         index, mask, *validation = jax.device_put(
             (train.index, train.mask, val.index[keep], val.mask[keep])
@@ -78,9 +83,13 @@ class Dataset:
 
     def training_windows(self, latents: Latents) -> Data:
         """The training windows of phase 2 on known latents."""
-        train = self.windows("train", padded=True)
+        train = self.train_windows
         arrays = (self.x, self.actions, train.index, train.mask, latents)
         return Data(*jax.device_put(arrays))
+
+    def _windows(self, name: str, *, padded: bool) -> Windows:
+        shape = self.context, self.horizon
+        return make_windows(self.frames, self.split[name], *shape, padded=padded)
 
     def _frames(self, name: str) -> Data:
         rows = self.frames.rows(self.split[name])

@@ -89,8 +89,8 @@ class Trainer:
     ):
         """`resumed`: a checkpoint to go on from. Raises `InputError` where devices cannot share a batch or an
         episode is shorter than a window."""
-        for name in ("train", "val"):
-            dataset.windows(name, padded=name == "train")
+        # Cut here, so that a short episode is refused before anything is written.
+        _ = dataset.train_windows, dataset.val_windows
         self.settings, self.dataset, self.run, self.console = settings, dataset, run, console
         self.resumed = resumed
         self.mesh: Mesh = training_mesh(settings.training.batch_size)
