@@ -27,10 +27,10 @@ FLOORS = {
                  ("build", "phases", "presets"), ("checkpoint", "step"), ("dataset", "fit", "resume"),
                  ("trainer",)),
     "evaluation": (
-        ("baselines.tangent", "baselines.network", "forecasts", "intervals"),
-        ("baselines.flat_twin", "baselines.gru", "baselines.linear", "baselines.mlp", "diagnostics",
-         "encoded"),
-        ("cache", "sampling"), ("calibration", "contestants"), ("scores",), ("evaluate",),
+        ("baselines.autoencoder", "baselines.tangent", "forecasts", "intervals", "positions"),
+        ("baselines.flat_twin", "baselines.linear", "baselines.network", "diagnostics", "encoded"),
+        ("cache", "feature_space", "sampling"), ("calibration", "contestants", "reconstruction"),
+        ("scores",), ("evaluate",),
     ),
 }  # fmt: skip
 """The files of the large rooms, from the ground up; packages re-export what is in them."""

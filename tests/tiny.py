@@ -29,7 +29,7 @@ def tiny_episodes(count=6, length=24, seed=0):
 
 
 def write_tiny(path, **kwargs):
-    joints = tuple(f"joint_{i}" for i in range(6))
+    joints = ("joint_0", "joint_1", "joint_2", "tip.x", "tip.y", "tip.z")
     features = {
         "observation.state": Feature("float32", (6,), joints),
         "observation.environment_state": Feature("float32", (2,), ("x", "y")),

@@ -45,17 +45,35 @@ def test_report_has_every_forecast(evaluated):
                 low, mean, high = (np.array(block[name][kind + e]) for e in ("_low", "", "_high"))
                 assert mean.shape == (steps,) and np.all(np.isfinite(mean))
                 assert np.all(low <= mean + 1e-9) and np.all(mean <= high + 1e-9)
+            root = np.sqrt(np.mean(np.square(block[name]["feature_rmse"])))
+            np.testing.assert_allclose(block[name]["feature_rmse_mean"], root)
+        ours, theirs = (block[name]["feature_rmse_mean"] for name in ("model", "feature_gru"))
+        gap = block["differences"]["feature_gru"]["feature_rmse_mean"]
+        np.testing.assert_allclose(gap, ours - theirs, atol=1e-9)
         gap = block["differences"]["gru"]["geodesic"]
         want = np.subtract(block["model"]["geodesic"], block["gru"]["geodesic"])
         np.testing.assert_allclose(gap, want, atol=1e-9)
     ratio = np.array(report["model"]["geodesic"]) / np.array(report["persistence"]["geodesic"])
     np.testing.assert_allclose(report["skill"], 1 - ratio)
-    for name in ("chart_accuracy", "energy_drift", "jump_rate", "codebook_use", "near_boundary"):
+    encoding = [f"encoded_feature_rmse{of}" for of in ("", "_pca", "_autoencoder")]
+    for name in ("chart_accuracy", "energy_drift", "jump_rate", "codebook_use", *encoding):
         assert np.isfinite(report[name]), name
+    assert report["position_error_cm"]["tip"]["frames"] == [1, 3, 9]
     assert report["split"] == "test" and report["episodes"] == 1
     found = report["uncertainty"]
     assert found["temperature"][0] > 0 and found["calibrated"]
     assert np.all(np.array(found["coverage"]["90"]) >= np.array(found["coverage"]["50"]))
+
+
+def test_yardsticks_on_features_have_no_part_of_the_encoder(evaluated, trained, tiny_folder):
+    """Standing still is off by the features' own change, whatever decodes them."""
+    own = Trained.of(open_checkpoint(trained.out))
+    dataset = Dataset.of(load_frames(tiny_folder), own.settings, own.normaliser)
+    (episode,) = dataset.split["test"]
+    x = dataset.x[slice(*dataset.frames.offsets[episode : episode + 2])]
+    off = [x[1 + h : len(x) - 3 + h] - x[1 : len(x) - 3] for h in (1, 2, 3)]
+    want = [np.sqrt(np.mean(d**2)) for d in off]
+    np.testing.assert_allclose(evaluated[1]["feature_persistence"]["feature_rmse"], want, rtol=1e-5)
 
 
 def test_report_page(evaluated, trained):
@@ -67,14 +85,16 @@ def test_report_page(evaluated, trained):
 def test_cached_baselines_give_the_same_numbers(evaluated, trained):
     command, first = evaluated
     files = sorted((trained.out / "baselines").glob("*.eqx"))
-    assert [f.name.split("-")[0] for f in files] == ["flat_twin", "gru", "mlp"]
+    names = [f.name.split("-")[0] for f in files]
+    assert names == ["autoencoder", "feature_gru", "feature_mlp", "flat_twin", "gru", "mlp"]
     written = [f.stat().st_mtime_ns for f in files]
-    files[2].write_bytes(files[2].read_bytes()[:50])
+    files[-1].write_bytes(files[-1].read_bytes()[:50])
     result = call(*command)
+    assert result.exit_code == 0, (result.output, result.exception)
     again = json.loads(result.stdout)
     assert "mlp is trained again" in result.stderr.replace("\n", " ")
-    assert [f.stat().st_mtime_ns for f in files][:2] == written[:2]
-    for name in ORDER:
+    assert [f.stat().st_mtime_ns for f in files][:-1] == written[:-1]
+    for name in (*ORDER, "encoded_feature_rmse_autoencoder"):
         assert again[name] == first[name], name
 
 

@@ -29,7 +29,7 @@ class EvaluateOptions:
     samples: int = option(0, "Sampled rollouts a window, for coverage and energy score.")
     long: int = option(30, "Frames of the second, longer horizon; 0: none.")
     baselines: bool = option(
-        True, "Train MLP, GRU and flat twin beside it.", "--baselines/--no-baselines"
+        True, "Train MLPs, GRUs, flat twin and autoencoder beside it.", "--baselines/--no-baselines"
     )
     device: str = option("auto", DEVICE)
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax.random as jr
-from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.evaluation.baselines import FlatTwin, Gru, Mlp
+from gyrax.evaluation.baselines import FlatTwin, Network
 from gyrax.evaluation.baselines.flat_twin import FLAT
 from gyrax.evaluation.cache import Cache
 from gyrax.evaluation.encoded import Encoded
+from gyrax.evaluation.feature_space import FEATURE, FEATURE_CURVATURE
 from gyrax.model.forecaster import WORLD_MODEL, AbstractForecaster
 from gyrax.model.system import System
 from gyrax.nn.frozen import group_size
@@ -22,7 +22,9 @@ from gyrax.training.phases import Phase, make_phases
 from gyrax.training.settings import Settings
 
 MODEL = "model"
-LEARNED = ("mlp", "gru", "flat_twin")
+NETWORKS = ("mlp", "gru")
+LEARNED = (*NETWORKS, "flat_twin")
+ON_FEATURES = tuple(FEATURE + name for name in NETWORKS)
 Make = Callable[[int], AbstractForecaster]
 
 
@@ -47,18 +49,21 @@ def fresh_twin(settings: Settings, system: System, seed: int) -> FlatTwin:
 def makers(encoded: Encoded) -> dict[str, Make]:
     """How to make each forecaster, untrained, from a seed; networks have the model's size."""
     settings, system = encoded.settings, encoded.trained.system
-    dim, width = settings.encoder.latent_dim, settings.data.action_width
-    c, context = settings.encoder.curvature, settings.integration.context
     count = group_size(system, system.groups(), WORLD_MODEL)
-    mlp = Mlp.of_size(count, dim, width, context=context, c=c)
-    gru = Gru.of_size(count, dim, width, c=c)
-    key = lambda seed: jr.fold_in(jr.key(seed), 0)
-    return {
+    made: dict[str, Make] = {
         MODEL: lambda seed: fresh_system(settings, system, seed),
-        "mlp": lambda seed: mlp(key(seed)),
-        "gru": lambda seed: gru(key(seed)),
         "flat_twin": lambda seed: fresh_twin(settings, system, seed),
     }
+    for prefix, dim, c in (
+        ("", settings.encoder.latent_dim, settings.encoder.curvature),
+        (FEATURE, encoded.dataset.x.shape[1], FEATURE_CURVATURE),
+    ):
+        for name in NETWORKS:
+            network = Network.of_size(
+                count, dim, settings.data.action_width, remembers=name == "gru", c=c
+            )
+            made[prefix + name] = lambda seed, make=network: make(jr.fold_in(jr.key(seed), 0))
+    return made
 
 
 def contest_phase(settings: Settings, last_phase: int) -> Phase:
@@ -78,17 +83,15 @@ def contest_phase(settings: Settings, last_phase: int) -> Phase:
 
 @dataclass(frozen=True)
 class Contest:
-    """Trains forecasters on one set of latents with one budget, or takes them from the run's cache."""
+    """Trains forecasters on the latents of a run's cache with one budget, or takes them from it."""
 
-    encoded: Encoded
     cache: Cache
-    console: Console
 
     def train(
         self, names: Sequence[str], seeds: Sequence[int]
     ) -> dict[str, list[AbstractForecaster]]:
         """Every named forecaster, one for each seed; those not in the cache are trained."""
-        encoded, make = self.encoded, makers(self.encoded)
+        encoded, make = self.cache.encoded, makers(self.cache.encoded)
         phase = contest_phase(encoded.settings, encoded.trained.phase)
         made: dict[str, list[AbstractForecaster]] = {}
         missing: dict[str, list[int]] = {}
@@ -101,7 +104,7 @@ class Contest:
                 if stored is None:
                     missing[name].append(i)
         data = encoded.training_data() if any(missing.values()) else None
-        with make_progress(self.console) as progress:
+        with make_progress(self.cache.console) as progress:
             for name in (name for name in names if missing[name]):
                 rows = missing[name]
                 task = progress.add_task(

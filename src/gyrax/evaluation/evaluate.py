@@ -1,26 +1,30 @@
 """How well a trained world model predicts, on episodes that it was not trained on, beside baselines."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
 from gyrax._errors import InputError
+from gyrax.evaluation.baselines.autoencoder import Autoencoder
 from gyrax.evaluation.cache import Cache
 from gyrax.evaluation.calibration import calibrated, unexplained
-from gyrax.evaluation.contestants import LEARNED, MODEL, Contest
+from gyrax.evaluation.contestants import LEARNED, MODEL, ON_FEATURES, Contest
 from gyrax.evaluation.diagnostics import encoder_diagnostics, rollout_diagnostics
 from gyrax.evaluation.encoded import Encoded, Selection
+from gyrax.evaluation.feature_space import features_as_latents
+from gyrax.evaluation.forecasts import decode
 from gyrax.evaluation.intervals import Bootstrap
+from gyrax.evaluation.positions import position_report
+from gyrax.evaluation.reconstruction import reconstruction_report, trained_autoencoder
 from gyrax.evaluation.sampling import (
     Sampled,
     check_samples,
     sample_forecasts,
     uncertainty_report,
 )
-from gyrax.evaluation.scores import score
+from gyrax.evaluation.scores import Scored, score
 from gyrax.model.system import System
 from gyrax.model.trajectory import Trajectory
 
@@ -74,16 +78,18 @@ def evaluate(
 ) -> Evaluation:
     """Measure a trained system on one split of a data set, beside every baseline.
 
-    All forecasts see the same windows: `context` latent points, then the actions. Ridge is fitted on
-    the training episodes' latents and chooses its penalties on the validation episodes. Trained
-    baselines are kept in the checkpoint's run folder.
+    All forecasts see the same windows: `context` frames, as latent points or as features, then the
+    actions. Ridge is fitted on the training episodes and chooses its penalties on the validation
+    episodes. Trained baselines are kept in the checkpoint's run folder.
     """
     options = options or Options()
     settings, trained, frames = encoded.settings, encoded.trained, encoded.dataset.frames
     if options.samples:
         check_samples(options.samples)
     seeds = [settings.training.run.seed + i for i in range(options.seeds)]
-    forecasters = _forecasters(encoded, options, seeds, console)
+    cache = Cache(trained.path.parent, encoded, console)
+    forecasters = _forecasters(cache, options, seeds)
+    autoencoder = trained_autoencoder(cache) if options.learned else None
     console.print("measuring ...")
     context, horizon = settings.integration.context, settings.training.horizon
     chosen = encoded.windows(split, horizon)
@@ -105,10 +111,13 @@ def evaluate(
         1.0 - np.asarray(report[MODEL]["geodesic"]) / np.asarray(report["persistence"]["geodesic"])
     )
     report["skill_mean"] = report[MODEL]["skill_mean"]
+    blocks = [(chosen, scored)]
     if options.long:
-        report["long"] = _long_report(encoded, forecasters, split, options.long)
-    rows = frames.rows(encoded.dataset.split[split])
-    report |= encoder_diagnostics(trained.system, encoded.dataset.x[rows], encoded.latents.z[rows])
+        blocks += _longer(encoded, forecasters, split, options.long)
+        needed = context + options.long
+        note = f"no {split} episode has the {needed} frames of a window"
+        report["long"] = blocks[1][1].report if blocks[1:] else {"horizon": [], "note": note}
+    report |= _encoding_report(encoded, split, autoencoder, blocks)
     trajectories = [each.trajectory for each in scored.rollouts if each.trajectory is not None]
     report |= rollout_diagnostics(trajectories, np.asarray(chosen.window.chart)[:, 1:])
     shown = lively_windows(chosen)
@@ -121,18 +130,48 @@ def evaluate(
     return Evaluation(report, trajectories[0], chosen, errors, encoded, shown, sampled)
 
 
-def _forecasters(
-    encoded: Encoded, options: Options, seeds: list[int], console: Console
-) -> dict[str, list[Any]]:
-    """The model (the checkpoint's own for one seed, else trained anew) and the learned baselines."""
-    trained = encoded.trained
+def _forecasters(cache: Cache, options: Options, seeds: list[int]) -> dict[str, list[Any]]:
+    """The model (the checkpoint's own for one seed, else trained anew) and the learned baselines, first
+    those in our latent and then those on the features."""
+    encoded = cache.encoded
+    forecasters: dict[str, list[Any]] = {MODEL: [encoded.trained.system]}
     names = [MODEL] if options.seeds > 1 else []
     names += LEARNED if options.learned else ()
-    forecasters: dict[str, list[Any]] = {MODEL: [trained.system]}
-    if names:
-        cache = Cache(trained.path.parent, encoded, console)
-        forecasters |= Contest(encoded, cache, console).train(names, seeds)
+    if not names:
+        return forecasters
+    forecasters |= Contest(cache).train(names, seeds)
+    if options.learned:
+        view = replace(cache, encoded=features_as_latents(encoded))
+        forecasters |= Contest(view).train(ON_FEATURES, seeds)
     return forecasters
+
+
+def _longer(
+    encoded: Encoded, forecasters: dict[str, list[Any]], split: str, horizon: int
+) -> list[tuple[Selection, Scored]]:
+    """The scores of windows of another horizon; none where no episode is that long."""
+    chosen = encoded.windows(split, horizon)
+    return [] if chosen is None else [(chosen, score(encoded, forecasters, chosen, split))]
+
+
+def _encoding_report(
+    encoded: Encoded,
+    split: str,
+    autoencoder: Autoencoder | None,
+    blocks: list[tuple[Selection, Scored]],
+) -> dict[str, Any]:
+    """How charts and codes are used, what encoding loses, and errors of positions, where there are any:
+    encoded and decoded, and of the model's forecasts."""
+    dataset, system = encoded.dataset, encoded.trained.system
+    rows = dataset.frames.rows(dataset.split[split])
+    x, z = dataset.x[rows], encoded.latents.z[rows]
+    report: dict[str, Any] = dict(encoder_diagnostics(system, x, z))
+    report |= reconstruction_report(encoded, split, autoencoder)
+    off = [np.stack(scored.features) - chosen.truth for chosen, scored in blocks]
+    columns, std = dataset.frames.columns, dataset.normaliser.feature_std
+    if located := position_report(columns, std, decode(system, z) - x, off):
+        report["position_error_cm"] = located
+    return report
 
 
 def _temperatures(
@@ -174,17 +213,6 @@ def _sampled(
     ]
     report = uncertainty_report(drawn, Bootstrap(chosen.episode), samples, typical)
     return drawn[0], report | {"calibrated": temperatures[0] is not None}
-
-
-def _long_report(
-    encoded: Encoded, forecasters: Mapping[str, list[Any]], split: str, horizon: int
-) -> dict[str, Any]:
-    """The same scores at a longer horizon, or a note why there are none."""
-    chosen = encoded.windows(split, horizon)
-    if chosen is None:
-        needed = encoded.settings.integration.context + horizon
-        return {"horizon": [], "note": f"no {split} episode has the {needed} frames of a window"}
-    return score(encoded, forecasters, chosen, split).report
 
 
 def lively_windows(chosen: Selection, count: int = 8) -> np.ndarray:

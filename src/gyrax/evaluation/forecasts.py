@@ -15,7 +15,7 @@ from gyrax.model.trajectory import Rollout
 from gyrax.model.window import Window
 
 BATCH = 512
-DECODED_AT_ONCE = 2048
+ROWS = 2048
 
 
 def in_blocks(function: Callable[..., Any], *arrays: Any, size: int = BATCH) -> Any:
@@ -45,6 +45,11 @@ def _decode(system: System, z: jax.Array) -> jax.Array:
     return jax.vmap(system.decoder)(z)[0]
 
 
+@eqx.filter_jit
+def _encode(system: System, x: jax.Array) -> jax.Array:
+    return jax.vmap(system.encoder)(x).z
+
+
 def rollouts(forecaster: AbstractForecaster, window: Window) -> Rollout:
     """Noise-free rollouts of a batch of windows, on the host."""
     return in_blocks(lambda block: _roll(forecaster, block), window)
@@ -57,6 +62,14 @@ def forecast(forecaster: AbstractForecaster, window: Window) -> Float[np.ndarray
 
 def decode(system: System, points: np.ndarray) -> np.ndarray:
     """Features of points of any leading shape, texture unknown."""
-    rows = points.reshape(-1, points.shape[-1])
-    decoded = in_blocks(lambda z: _decode(system, z), rows, size=DECODED_AT_ONCE)
-    return decoded.reshape(*points.shape[:-1], -1)
+    return _of_rows(lambda z: _decode(system, z), points)
+
+
+def encode(system: System, x: np.ndarray) -> np.ndarray:
+    """Points of features of any leading shape."""
+    return _of_rows(lambda x: _encode(system, x), x)
+
+
+def _of_rows(function: Callable[[Any], Any], values: np.ndarray) -> np.ndarray:
+    rows = values.reshape(-1, values.shape[-1])
+    return in_blocks(function, rows, size=ROWS).reshape(*values.shape[:-1], -1)

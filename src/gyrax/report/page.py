@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader
 
 from gyrax.evaluation.evaluate import Evaluation
 from gyrax.evaluation.scores import ORDER
+from gyrax.report.features import Rows, feature_table, position_line
 from gyrax.report.figures import report_figures
 from gyrax.report.tables import scalars, temperature_line, thinned
 from gyrax.runtime.files import written_whole
@@ -15,14 +16,13 @@ from gyrax.training.trainer import LOG_FILE
 
 COLUMNS = 8
 """Most horizon steps in a table."""
-Rows = list[list[str]]
 
 
-def _error_rows(block: dict[str, Any], kind: str) -> Rows:
+def _error_rows(block: dict[str, Any]) -> Rows:
     rows = []
     for name in (n for n in ORDER if n in block):
         errors = block[name]
-        ends = zip(errors[kind], errors[f"{kind}_low"], errors[f"{kind}_high"], strict=True)
+        ends = zip(*(errors[f"geodesic{end}"] for end in ("", "_low", "_high")), strict=True)
         cells = [f"{v:.3f} [{low:.3f}, {high:.3f}]" for v, low, high in ends]
         rows.append([name.replace("_", " "), *thinned(cells, COLUMNS)])
     return rows
@@ -45,10 +45,10 @@ def _block_tables(block: dict[str, Any]) -> list[tuple[str, list[str], Rows]]:
         return []
     steps = ["frames ahead", *map(str, thinned(block["horizon"], COLUMNS))]
     return [
-        ("Geodesic error", steps, _error_rows(block, "geodesic")),
-        ("Decoded-feature RMSE", steps, _error_rows(block, "feature_rmse")),
+        ("RMSE of standardised features", *feature_table(block)),
+        ("Geodesic error in our latent", steps, _error_rows(block)),
         (
-            "Paired differences",
+            "Paired differences of geodesic error",
             ["model minus", "mean geodesic error", "95 % interval", "the model is"],
             _difference_rows(block),
         ),
@@ -84,6 +84,7 @@ def page(report: dict[str, Any], figures: dict[str, tuple[str, Path]]) -> str:
             (caption, base64.b64encode(file.read_bytes()).decode())
             for caption, file in figures.values()
         ],
+        positions=position_line(report) if "position_error_cm" in report else None,
         scalars=[[name, f"{value:.4g}"] for name, value in scalars(report).items()],
     )
 

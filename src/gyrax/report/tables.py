@@ -6,20 +6,24 @@ from typing import Any
 from rich.table import Table
 
 from gyrax.evaluation.scores import ORDER
+from gyrax.report.features import feature_table, position_line
 from gyrax.runtime.console import make_table
 
 SHOWN = 4
-KINDS = (("geodesic", "geodesic"), ("feature_rmse", "feature RMSE"))
 
 
 def report_tables(report: dict[str, Any]) -> list[Table]:
-    """The table of every horizon that was measured; the scalars stand under the last one."""
+    """The tables of every horizon that was measured, those of features first; the scalars stand under the
+    last one."""
     blocks = [report]
     if "long" in report:
         blocks.append(report["long"])
-    tables = [_table(block, report["split"]) for block in blocks if block["horizon"]]
+    measured = [block for block in blocks if block["horizon"]]
+    tables = [_features(block, report["split"]) for block in measured]
+    tables += [_table(block, report["split"]) for block in measured]
     notes = [block["note"] for block in blocks if "note" in block]
     lines = [*notes, *(f"{name}: {value:.4g}" for name, value in scalars(report).items())]
+    lines += [position_line(report)] if "position_error_cm" in report else []
     tables[-1].caption = "\n".join([*lines, *_uncertainty_lines(report)])
     return tables
 
@@ -64,23 +68,32 @@ def temperature_line(report: dict[str, Any]) -> str:
     )
 
 
+def _title(block: dict[str, Any], split: str, what: str) -> str:
+    windows = f"{block['windows']} windows of {block['episodes']} episodes"
+    return f"{split} episodes: {windows}, {what}, with 95 % interval"
+
+
+def _features(block: dict[str, Any], split: str) -> Table:
+    head, rows = feature_table(block)
+    table = make_table(head, title=_title(block, split, "RMSE of standardised features"))
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
 def _table(block: dict[str, Any], split: str) -> Table:
-    """Errors by frames ahead (four of them, if there are more), mean with interval, and skill."""
+    """Geodesic errors by frames ahead (four of them, if there are more), mean with interval, and skill."""
     steps = block["horizon"]
     shown = thinned(range(len(steps)), SHOWN)
     table = make_table(
         ("", *(str(steps[i]) for i in shown), "mean", "interval", "skill"),
-        title=f"{split} episodes: {block['windows']} windows of {block['episodes']} episodes, "
-        "error by frames ahead, mean with 95 % interval",
+        title=_title(block, split, "geodesic error in our latent by frames ahead, mean"),
     )
-    for kind, title in KINDS:
-        table.add_row(f"[bold]{title}[/bold]")
-        for name in (n for n in ORDER if n in block):
-            values = block[name][kind]
-            cells = [f"{values[i]:.3f}" for i in shown] + [f"{sum(values) / len(values):.3f}"]
-            if kind == "geodesic":
-                low, high = (block[name][f"geodesic_mean_{end}"] for end in ("low", "high"))
-                skill = block[name].get("skill_mean")
-                cells += [f"{low:.2f}-{high:.2f}", "" if skill is None else f"{skill:.3f}"]
-            table.add_row(f"  {name.replace('_', ' ')}", *cells)
+    for name in (n for n in ORDER if n in block):
+        found = block[name]
+        cells = [f"{found['geodesic'][i]:.3f}" for i in shown] + [f"{found['geodesic_mean']:.3f}"]
+        low, high = (found[f"geodesic_mean_{end}"] for end in ("low", "high"))
+        skill = found.get("skill_mean")
+        cells += [f"{low:.2f}-{high:.2f}", "" if skill is None else f"{skill:.3f}"]
+        table.add_row(name.replace("_", " "), *cells)
     return table

@@ -1,25 +1,84 @@
-"""What the ordinary networks share.
+"""The ordinary networks: a residual network with a linear path, with and without memory.
 
-They work on v = log₀ z, move it by an increment a frame, and answer with exp₀ v. Their last layer
-starts small, as the world model's output heads do, so that they start at standing still.
+They work on v = log₀ z, move it by an increment a frame, and answer with exp₀ v.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float
 
 from gyrax._types import PRNGKey
+from gyrax.evaluation.baselines.tangent import exp_origin, log_origin
 from gyrax.model.forecaster import WORLD_MODEL, AbstractForecaster
+from gyrax.model.trajectory import Rollout
 from gyrax.model.window import Window
-from gyrax.nn.frozen import grouped
+from gyrax.nn.frozen import Frozen, grouped
 
 SMALL = 0.01
+FRAMES = 3
+PENALTY = 1e-4
+"""Of the least squares, as of the servo force's."""
+MEMORY = 64
 
 
-class AbstractNetwork(AbstractForecaster):
-    """A network: all of it trains at the world model's rate, without noise or anything to regress."""
+class Network(AbstractForecaster):
+    """v ← v + v̇ + (S + W)(x, 1) + f(x, m) with x = (v, v̇, action), and v̇ the increment before.
+
+    `start`, S, is the least-squares solution and is not trained, so that weight decay of the `change` W
+    draws towards regression. f has two hidden layers of one width. m is the state of a gated recurrent
+    unit, `cell`, that reads the x of every frame: with it this is the GRU, without it the residual MLP.
+    """
+
+    start: Frozen
+    change: Float[Array, "D inputs"]
+    layers: tuple[eqx.nn.Linear, eqx.nn.Linear, eqx.nn.Linear]
+    cell: eqx.nn.GRUCell | None
+    c: float = eqx.field(static=True)
+
+    @classmethod
+    def create(
+        cls, dim: int, actions: int, width: int, memory: int = 0, *, c: float, key: PRNGKey
+    ) -> "Network":
+        """A network of hidden width `width` for points of `dim` coordinates, near going straight on.
+
+        Its memory holds `memory` numbers; there is none where that is 0.
+        """
+        first, second, last, unit = jr.split(key, 4)
+        inputs = 2 * dim + actions
+        layers = (
+            eqx.nn.Linear(inputs + memory, width, key=first),
+            eqx.nn.Linear(width, width, key=second),
+            jax.tree.map(lambda w: SMALL * w, eqx.nn.Linear(width, dim, key=last)),
+        )
+        cell = eqx.nn.GRUCell(inputs, memory, key=unit) if memory else None
+        none = jnp.zeros((dim, inputs + 1))
+        return cls(Frozen(none), none, layers, cell, c)
+
+    @classmethod
+    def of_size(
+        cls, count: int, dim: int, actions: int, *, remembers: bool, c: float
+    ) -> Callable[[PRNGKey], "Network"]:
+        """How to make a network of about `count` trained parameters from a key.
+
+        A memory has `MEMORY` numbers, or fewer where that would take more than a third of them.
+        """
+        inputs = 2 * dim + actions
+        unit = lambda m: 3 * m * (inputs + m + 1) + m if m else 0
+        memory = min(MEMORY, width_for(unit, count // 3)) if remembers else 0
+
+        def size(w: int) -> int:
+            network = (inputs + memory + 1) * w + (w + 1) * w + (w + 1) * dim
+            return unit(memory) + network + (inputs + 1) * dim
+
+        width = width_for(size, count)
+        return lambda key: cls.create(dim, actions, width, memory, c=c, key=key)
 
     @property
     def is_stochastic(self) -> bool:
@@ -27,13 +86,54 @@ class AbstractNetwork(AbstractForecaster):
         return False
 
     def groups(self) -> Any:
-        """All of it, in the world model's stead."""
+        """All of it but S, in the world model's stead."""
         return grouped(self, WORLD_MODEL)
 
-    def regressed(self, windows: Window) -> "AbstractNetwork":
-        """As it is."""
-        del windows
-        return self
+    def regressed(self, windows: Window) -> "Network":
+        """With S, which tells the second difference of v over the first three frames of these windows
+        from what the network sees at the middle one; as it is where windows have but two."""
+        frames = np.concatenate([windows.context, windows.target], axis=1)[:, :FRAMES]
+        if frames.shape[1] < FRAMES:
+            return self
+        middle = FRAMES - 1 - windows.context.shape[1]
+        whole = np.asarray(windows.mask)[:, middle] > 0
+        v = np.asarray(log_origin(frames[whole], self.c), np.float64)
+        before, here, after = (v[:, i] for i in range(FRAMES))
+        actions = np.asarray(windows.actions, np.float64)[whole, middle]
+        x = np.concatenate([here, here - before, actions, np.ones((len(v), 1))], axis=1)
+        penalty = PENALTY * len(x) * np.diag(np.r_[np.ones(x.shape[1] - 1), 0.0])
+        matrix = np.linalg.solve(x.T @ x + penalty, x.T @ (after - 2.0 * here + before)).T
+        return replace(self, start=Frozen(jnp.asarray(matrix, self.start.value.dtype)))
+
+    def rollout(self, window: Window, key: PRNGKey | None = None) -> Rollout:
+        """The points of one window; chart weights are not used, and there is no noise.
+
+        From one known point the velocity counts as zero.
+        """
+        known = log_origin(window.context, self.c)
+        velocity = known[-1] - known[-2] if len(known) > 1 else jnp.zeros_like(known[-1])
+        memory = jnp.zeros(0 if self.cell is None else self.cell.hidden_size, known.dtype)
+        matrix = self.start.value + self.change
+
+        def frame(carry: tuple, action: Array) -> tuple:
+            v, velocity, memory = carry
+            x = jnp.concatenate([v, velocity, action])
+            memory = memory if self.cell is None else self.cell(x, memory)
+            increment = velocity + matrix[:, :-1] @ x + matrix[:, -1] + self._rest(x, memory)
+            return (v + increment, increment, memory), v + increment
+
+        _, tangent = jax.lax.scan(frame, (known[-1], velocity, memory), window.actions)
+        return Rollout(exp_origin(tangent, self.c))
+
+    def _rest(
+        self, x: Float[Array, " inputs"], memory: Float[Array, " memory"]
+    ) -> Float[Array, " D"]:
+        """f(x, m)."""
+        *hidden, last = self.layers
+        y = jnp.concatenate([x, memory])
+        for layer in hidden:
+            y = jax.nn.gelu(layer(y))
+        return last(y)
 
 
 def width_for(count: Callable[[int], int], target: int) -> int:
@@ -46,9 +146,3 @@ def width_for(count: Callable[[int], int], target: int) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if count(middle) >= target else (middle + 1, high)
     return min((max(low - 1, 1), low), key=lambda width: abs(count(width) - target))
-
-
-def linear(inputs: int, outputs: int, key: PRNGKey, *, small: bool = False) -> eqx.nn.Linear:
-    """A linear layer; its first values are scaled down where `small`."""
-    layer = eqx.nn.Linear(inputs, outputs, key=key)
-    return jax.tree.map(lambda w: (SMALL if small else 1.0) * w, layer)
