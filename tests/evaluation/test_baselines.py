@@ -124,6 +124,16 @@ def test_networks_start_at_the_least_squares_of_a_linear_law(x64, remembers):
     assert np.abs(persistence(window) - window.target).max() > 0.3
 
 
+def test_least_squares_from_one_known_point_is_of_the_same_frames(x64):
+    """The frame in the middle is then the first one forecast, and the action there the second one."""
+    window, rule = straight_windows(400)
+    points, before = np.concatenate([window.context, window.target], axis=1), np.zeros((400, 1, 2))
+    actions = np.concatenate([before, window.actions], axis=1)[:, :4]
+    later = replace(window, context=points[:, :1], target=points[:, 1:5], actions=actions)
+    begun = Network.of_size(3000, 3, 2, remembers=False, c=0.7)(jr.key(0)).regressed(later)
+    np.testing.assert_allclose(begun.start.value, rule.T, atol=2e-3)
+
+
 def test_a_network_tells_the_order_of_actions_apart_by_its_memory():
     """Beside the actions of one frame, those before it count, through v alone or through memory too."""
     window, _ = straight_windows(1)

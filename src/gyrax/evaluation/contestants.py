@@ -114,18 +114,19 @@ class Contest:
                 assert data is not None
                 fits = fit_each(encoded.settings, phase, data, fresh, chosen)
                 for i, epochs in zip(rows, fits, strict=True):
-                    for _, state, metrics in _converging(epochs, f"{name} of seed {seeds[i]}"):
+                    for _, state, metrics in _converging(epochs, name, seeds[i]):
                         progress.update(task, advance=1, note=f"loss {metrics['loss']:.4f}")
                         made[name][i] = state.system
                     self.cache.save(name, seeds[i], phase.epochs, made[name][i])
         return made
 
 
-def _converging(epochs: Epochs, who: str) -> Epochs:
+def _converging(epochs: Epochs, name: str, seed: int) -> Epochs:
     """The same epochs; one that diverges is the end of the comparison."""
     try:
         yield from epochs
     except DivergedError as error:
-        raise InputError(
-            f"{who}: {error}; its learning rate (--lr-wm of the checkpoint) is too high for it."
-        ) from None
+        remedy = "its learning rate (--lr-wm of the checkpoint) is too high for it."
+        if name in ON_FEATURES:
+            remedy = "its learning rate is too high for these features; add --no-baselines."
+        raise InputError(f"{name} of seed {seed}: {error}; {remedy}") from None

@@ -127,7 +127,7 @@ def score(encoded: Encoded, forecasters: Forecasters, chosen: Selection, split: 
         report[name] |= bootstrap.root_mean(squares[name]).entries("feature_rmse")
         whole = bootstrap.root_mean(squares[name].mean(-1, keepdims=True))
         report[name] |= whole.scalar().entries("feature_rmse_mean")
-        if name != "persistence":
+        if not name.endswith("persistence"):
             report[name]["skill_mean"] = float(1.0 - errors[name].mean() / still)
     report["differences"] = {
         name: _differences(bootstrap, errors, squares, name) for name in errors if name != MODEL
