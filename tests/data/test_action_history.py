@@ -1,5 +1,7 @@
 """Actions come with backward differences that never look across the start of an episode."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ def frames(seed=0):
     rng = np.random.default_rng(seed)
     actions = rng.normal(size=(30, 2)).astype(np.float32)
     features = rng.normal(size=(30, 3)).astype(np.float32)
-    return Frames(features, actions, np.array([0, 12, 30]), ("a", "b", "c"), "here")
+    return Frames(features, actions, np.array([0, 12, 30]), ("a", "b", "c"), ("u", "v"), "here")
 
 
 def test_differences_are_those_of_each_episode():
@@ -40,7 +42,7 @@ def test_each_order_is_standardised_by_itself():
 def test_another_robot_is_refused_by_its_own_width():
     normaliser = Normaliser.fit(frames(), np.array([0, 1]), history=3)
     wide = frames()
-    wide = Frames(wide.features, np.hstack([wide.actions] * 3), wide.offsets, wide.columns, "there")
+    wide = replace(wide, actions=np.hstack([wide.actions] * 3), source="there")
     with pytest.raises(
         InputError, match="there: has 6 action columns, the checkpoint was trained on 2"
     ):

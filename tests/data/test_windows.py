@@ -1,5 +1,7 @@
 """Splits are disjoint, complete and the same every time; windows never leave their episode."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ def of_lengths(*lengths):
     """A data set with episodes of these lengths."""
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     values = np.arange(offsets[-1], dtype=np.float32)[:, None]
-    return Frames(values, values, offsets, ("x",), "here")
+    return Frames(values, values, offsets, ("x",), ("u",), "here")
 
 
 @pytest.mark.parametrize(
@@ -98,13 +100,14 @@ def test_a_digest_tells_data_sets_apart():
     changed[3] += 1
     arrays = (data.features, data.actions, data.offsets)
     others = [
-        Frames(changed, *arrays[1:], data.columns, "here"),
-        Frames(data.features, changed, data.offsets, data.columns, "here"),
+        replace(data, features=changed),
+        replace(data, actions=changed),
         of_lengths(5, 7),
         of_lengths(12),
     ]
     assert len({data.digest, *(frames.digest for frames in others)}) == 5
     transposed = [np.asfortranarray(np.hstack([a, a])) for a in arrays[:2]]
     wide = [np.ascontiguousarray(a) for a in transposed]
-    digests = {Frames(*a, data.offsets, ("x", "y"), "there").digest for a in (transposed, wide)}
+    names = ("x", "y"), ("u", "v"), "there"
+    digests = {Frames(*a, data.offsets, *names).digest for a in (transposed, wide)}
     assert len(digests) == 1

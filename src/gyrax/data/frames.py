@@ -18,13 +18,14 @@ class Frames:
     """All frames of a data set, episodes one after the other.
 
     **Fields:** `features` and `actions`, float32; `offsets`, where each episode begins and the last one
-    ends; `columns`, the name of each feature; `source`, the path.
+    ends; `columns` and `action_columns`, the name of each feature and action; `source`, the path.
     """
 
     features: Float[np.ndarray, "N F"]
     actions: Float[np.ndarray, "N A"]
     offsets: Int[np.ndarray, " borders"]
     columns: tuple[str, ...]
+    action_columns: tuple[str, ...]
     source: str
 
     @property
@@ -76,9 +77,8 @@ def _of_cache(cache: FeatureCache) -> Frames:
     features = np.concatenate([episode["features"] for episode in episodes])
     if meta.mean:
         features = features * np.array(meta.scale) + np.array(meta.mean)
-    return _joined(
-        features, [episode["action"] for episode in episodes], meta.columns, str(cache.path)
-    )
+    actions = [episode["action"] for episode in episodes]
+    return _joined(features, actions, meta.columns, meta.action_columns, str(cache.path))
 
 
 def _of_folder(folder: LeRobotFolder) -> Frames:
@@ -86,12 +86,17 @@ def _of_folder(folder: LeRobotFolder) -> Frames:
     episodes = [folder.read(episode.index, [*keys, ACTION]) for episode in folder.episodes]
     features = [side_by_side(columns, keys) for columns in episodes]
     actions = [columns[ACTION] for columns in episodes]
-    return _joined(np.concatenate(features), actions, column_names(folder, keys), str(folder.path))
+    names = column_names(folder, keys), column_names(folder, [ACTION])
+    return _joined(np.concatenate(features), actions, *names, str(folder.path))
 
 
 def _joined(
-    features: np.ndarray, actions: list[np.ndarray], columns: tuple[str, ...], source: str
+    features: np.ndarray,
+    actions: list[np.ndarray],
+    columns: tuple[str, ...],
+    action_columns: tuple[str, ...],
+    source: str,
 ) -> Frames:
     offsets = np.concatenate([[0], np.cumsum([len(a) for a in actions])])
     joined = np.concatenate(actions).astype(np.float32)
-    return Frames(features.astype(np.float32), joined, offsets, columns, source)
+    return Frames(features.astype(np.float32), joined, offsets, columns, action_columns, source)
