@@ -3,6 +3,9 @@
 import numpy as np
 from jaxtyping import Bool, Float, Num
 
+ROUNDING = 1e-6
+"""What float32 rounds off, and some more: a column that moves less, beside 1 + |mean|, is constant."""
+
 
 class Moments:
     """Smallest and largest value, mean and standard deviation of each column, fed block by block.
@@ -17,6 +20,13 @@ class Moments:
         self.bad = np.zeros(width, np.int64)
         self._count = np.zeros(width, np.int64)
         self._squares = np.zeros(width)
+
+    @classmethod
+    def of(cls, values: Num[np.ndarray, "frames width"]) -> "Moments":
+        """Those of a single block."""
+        moments = cls(values.shape[1])
+        moments.add(values)
+        return moments
 
     def add(self, values: Num[np.ndarray, "frames width"]) -> None:
         """Take in a block of frames."""
@@ -47,4 +57,4 @@ class Moments:
     @property
     def constant(self) -> Bool[np.ndarray, " width"]:
         """Which columns have finite values that do not change, to within the rounding of float32."""
-        return self.known & (self.std <= 1e-6 * (1.0 + np.abs(self.mean)))
+        return self.known & (self.std <= ROUNDING * (1.0 + np.abs(self.mean)))
