@@ -1,5 +1,7 @@
 """The command line as a person types it: what works, and what every mistake is answered with."""
 
+import json
+import re
 import shutil
 
 import jax
@@ -8,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from commandline import FLAGS, refused
+from commandline import FLAGS, call, done, refused
 from gyrax.commands.train import check_run_folder
+from gyrax.data.windows import split_episodes
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.presets import make_settings
 from gyrax.training.trainer import plan_phases
@@ -100,21 +103,46 @@ def put(row, column, value):
     [
         (lambda d: shutil.rmtree(d / "meta"), "meta"),
         (lambda d: edit_column(d, "observation.state", put(5, 2, np.nan)), "state.*frame"),
-        (lambda d: edit_column(d, "observation.state", put(slice(None), 2, 1.5)),
-         "constant over the training episodes: observation.state.joint_2"),
-        (lambda d: edit_column(d, "action", put(slice(None), 0, 0.0)),
-         "constant over the training episodes: action.0"),
+        (lambda d: edit_column(d, "action", put(slice(None), slice(None), 0.0)),
+         "every action column is constant over the training episodes"),
         (lambda d: next((d / "data").rglob("*.parquet")).write_bytes(b"PAR1 and no more"), "parquet"),
         (lambda d: (d / "meta/info.json").write_text(
             (d / "meta/info.json").read_text().replace("v3.0", "v9.9")), "v9.9"),
     ],
-    ids=["no-meta", "nan", "constant-state", "constant-action", "truncated", "version"],
+    ids=["no-meta", "nan", "constant", "truncated", "version"],
 )  # fmt: skip
 def test_bad_data(tmp_path, damage, says):
     data = write_tiny(tmp_path / "data")
     damage(data)
     refused("train", "--data", data, "--out", tmp_path / "run", *FLAGS, says=says)
     assert not (tmp_path / "run").exists()
+
+
+def test_constant_columns_are_left_out_and_named(tmp_path):
+    """One of them moves in the validation episode, of which there is one."""
+    data, out = write_tiny(tmp_path / "data"), tmp_path / "run"
+    others = np.repeat(np.arange(6), 24) != split_episodes(6)["val"]
+    edit_column(data, "observation.state", put(others, 2, 1.5))
+    edit_column(data, "observation.environment_state", put(slice(None), 1, 0.0))
+    edit_column(data, "action", put(slice(None), 0, 0.25))
+    moving = "observation.state.joint_2"
+    names = f"{moving}, observation.environment_state.y, action.joint_0"
+    flags = ["--phase1-epochs", 1, "--phase2-epochs", 1]
+    printed = done("train", "--phase", 2, "--data", data, "--out", out, *FLAGS, *flags)
+    line = (
+        f"constant over the training episodes, so left out of the model and of all errors: {names}"
+    )
+    assert printed.splitlines().count(line) == 1
+    warning = re.compile(f"^warning: constant .* not over the val episodes, .*: {moving}$", re.M)
+    assert len(warning.findall(printed)) == 1
+
+    checkpoint = open_checkpoint(out)
+    assert checkpoint.meta.features == 6 and ", ".join(checkpoint.meta.constant) == names
+    assert checkpoint.normaliser.kept.tolist() == [True, True, False, True, True, True, True, False]
+    command = ["evaluate", "--checkpoint", out, "--data", data, "--no-baselines", "--long", 0]
+    result = call(*command, "--split", "val", "--json")
+    assert np.isfinite(json.loads(result.stdout)["model"]["feature_rmse"]).all()
+    assert len(warning.findall(result.stderr)) == 1
 
 
 def test_too_few_episodes(tmp_path):

@@ -14,6 +14,7 @@ from gyrax.ablation.table import diverged_seeds, summarise
 from gyrax.ablation.variants import REFERENCE, Variant
 from gyrax.data.frames import Frames
 from gyrax.evaluation.encoded import Encoded
+from gyrax.runtime.console import print_lines
 from gyrax.training.checkpoint import checkpoints_in, open_checkpoint
 from gyrax.training.dataset import Dataset
 from gyrax.training.phases import make_phases
@@ -84,7 +85,9 @@ class Ablation:
         diverges.
         """
         trained = given or self._own_encoder(console)
-        encoded = Encoded.of(trained, Dataset.of(self.frames, trained.settings, trained.normaliser))
+        dataset = Dataset.of(self.frames, trained.settings, trained.normaliser)
+        print_lines(dataset.remarks(self.split), console)
+        encoded = Encoded.of(trained, dataset)
         write_json(self.out / MANIFEST, self.manifest())
         cells = {}
         for variant in variants:

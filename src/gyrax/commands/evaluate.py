@@ -11,6 +11,7 @@ from gyrax.commands.flags import DATA, DEVICE, option, with_options
 from gyrax.data.frames import load_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
+from gyrax.runtime.console import print_lines
 from gyrax.runtime.device import prepare_device
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.dataset import Dataset
@@ -51,6 +52,7 @@ def evaluate(options: EvaluateOptions) -> None:
     console, messages = Console(), Console(stderr=options.json)
     frames = load_frames(options.data or DEFAULT_FOLDER)
     dataset = Dataset.of(frames, trained.settings, trained.normaliser)
+    print_lines(dataset.remarks(options.split), messages)
     evaluation = measure(Encoded.of(trained, dataset), options.split, asked, console=messages)
     page = write_report(evaluation, trained.path.parent)
     if options.json:

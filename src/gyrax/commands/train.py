@@ -11,7 +11,7 @@ from gyrax._errors import InputError
 from gyrax.commands.flags import DATA, DEVICE, PRESET, option, with_options, with_settings
 from gyrax.data.frames import load_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
-from gyrax.runtime.console import make_table
+from gyrax.runtime.console import make_table, print_lines
 from gyrax.runtime.device import prepare_device
 from gyrax.runtime.processes import is_writer, join_processes, wait_for_all
 from gyrax.training.checkpoint import Checkpoint, checkpoints_in, open_checkpoint
@@ -77,6 +77,7 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
     console.print(
         f"data: {frames.source} ({frames.episodes} episodes, {len(frames.actions)} frames)"
     )
+    print_lines(dataset.remarks("val"), console)
     many = "" if trainer.mesh.size == 1 else f" ({trainer.mesh.size} devices)"
     phases = ("phase " if len(planned) == 1 else "phases ") + ", ".join(map(str, planned))
     console.print(f"running {phases} on {platform}{many} into {run}")

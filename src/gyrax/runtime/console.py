@@ -1,6 +1,6 @@
 """What a person sees in the terminal: progress bars and tables, each of one look."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -64,3 +64,9 @@ def make_table(
     for i, name in enumerate(columns):
         table.add_column(name, justify="left" if i < left else "right", no_wrap=i == 0)
     return table
+
+
+def print_lines(lines: Iterable[str], console: Console) -> None:
+    """Print each as it is, in one line however narrow the terminal."""
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

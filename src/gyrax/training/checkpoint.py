@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,8 +29,10 @@ SYSTEM = ".system"
 class Meta(NamedTuple):
     """What a checkpoint says of itself, besides its arrays.
 
-    **Fields:** `settings`; `phase` and `epochs` finished in it; `features`, their number; `source`, the
-    data set's place, and `data`, its digest.
+    **Fields:** `settings`; `phase` and `epochs` finished in it; `features`, the number that the model
+    sees; `source`, the data set's place, and `data`, its digest; `constant`, the names of the columns that
+    the model does not see (their values are the normaliser's). Checkpoints of before there were such have
+    none.
     """
 
     settings: Settings
@@ -38,6 +41,7 @@ class Meta(NamedTuple):
     features: int
     source: str
     data: str
+    constant: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ VALIDATION_WINDOWS = 2048
 class Dataset:
     """Standardised features `x` (N, F) and `actions` (N, A) of all frames, and the episodes of each split.
 
+    Features that are constant over the training episodes are not among `x`.
     `context` and `horizon` are those of a training window.
     """
 
@@ -57,6 +58,22 @@ class Dataset:
         x, actions = normaliser(frames)
         context, horizon = settings.integration.context, settings.training.horizon
         return cls(frames, normaliser, x, actions, split, context, horizon)
+
+    def remarks(self, name: str) -> list[str]:
+        """A line that names the columns that are left out, and a warning of those of them that move in the
+        split `name`; nothing where there are none."""
+        lines = []
+        if constant := self.normaliser.left_out(self.frames):
+            lines.append(
+                "constant over the training episodes, so left out of the model and of all errors: "
+                + ", ".join(constant)
+            )
+        if moving := self.normaliser.moving(self.frames, self.split[name]):
+            lines.append(
+                f"warning: constant over the training episodes but not over the {name} episodes, and "
+                f"still left out of the model and of all errors: {', '.join(moving)}"
+            )
+        return lines
 
     @cached_property
     def train_windows(self) -> Windows:

@@ -181,5 +181,6 @@ class Trainer:
     def _saver(self, phase: Phase) -> Saver:
         frames, normaliser = self.dataset.frames, self.dataset.normaliser
         features = self.dataset.x.shape[1]
-        meta = Meta(self.settings, phase.number, 0, features, frames.source, frames.digest)
+        data = frames.source, frames.digest, normaliser.left_out(frames)
+        meta = Meta(self.settings, phase.number, 0, features, *data)
         return Saver(self.run, phase.number, normaliser, meta)
