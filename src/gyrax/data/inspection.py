@@ -8,7 +8,7 @@ import numpy as np
 
 from gyrax.data.lerobot.files import is_there
 from gyrax.data.lerobot.folder import LeRobotFolder
-from gyrax.data.lerobot.proprioception import ACTION, STATE
+from gyrax.data.lerobot.proprioception import ACTION, STATE, STATES
 from gyrax.data.lerobot.schema import NUMERIC_DTYPES, Episode
 from gyrax.data.moments import Moments
 
@@ -114,7 +114,7 @@ class _Findings:
             constant = np.flatnonzero(moments.constant)
             if constant.size:
                 columns = ", ".join(f"{names[i]} = {moments.mean[i]:g}" for i in constant)
-                warnings.append(f"{key}: constant columns: {columns}; training refuses these")
+                warnings.append(f"{key}: constant columns: {columns}; {self._outcome(key)}")
         repeated = self.repeated
         if repeated.frames:
             warnings.append(
@@ -127,6 +127,15 @@ class _Findings:
                 f"{len(folder.episodes)} episodes (first: {self.mistimed[0]})"
             )
         return warnings
+
+    def _outcome(self, key: str) -> str:
+        """What training does about the constant columns of `key`."""
+        keys = (ACTION,) if key == ACTION else STATES
+        varying = [k for k in keys if k in self.moments and not self.moments[k].constant.all()]
+        if varying or key not in keys:
+            return "training leaves these out"
+        what = "action" if key == ACTION else "state"
+        return f"training refuses a data set in which no {what} changes"
 
 
 def _described(folder: LeRobotFolder, key: str, moments: Moments | None) -> dict[str, Any]:
