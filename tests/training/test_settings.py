@@ -41,7 +41,7 @@ def test_the_document_preset_has_the_documents_values():
     by_flag = {leaf.name: leaf.of(settings) for leaf in LEAVES.values()}
     for flag, value in SPECIFIED.items():
         assert by_flag[flag] == value, flag
-    assert settings.weights == WEIGHTS | {"jump_likelihood": 0.0, "energy_score": 0.0}
+    assert settings.weights == WEIGHTS | {"feature": 0.0, "jump_likelihood": 0.0, "energy_score": 0.0}
     joint, motion = settings.training.phase3, settings.integration
     assert (joint.encoder_scale, joint.dynamics_scale) == (0.1, 1.0)
     assert (motion.solver, motion.context, motion.substeps, motion.force) == (
@@ -75,14 +75,14 @@ def test_departures_of_the_default_preset_have_their_reason_beside_them():
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (("latent_dim = 16\n", ""), "encoder lacks latent_dim"),
-        (("latent_dim = 16", "latent_dim = 16\nlatent_dims = 2"), "encoder has latent_dims, which"),
-        (("latent_dim = 16", "latent_dim = \"x\""), "encoder.latent_dim is 'x', expected .* int"),
+        (("latent_dim = 24\n", ""), "encoder lacks latent_dim"),
+        (("latent_dim = 24", "latent_dim = 24\nlatent_dims = 2"), "encoder has latent_dims, which"),
+        (("latent_dim = 24", "latent_dim = \"x\""), "encoder.latent_dim is 'x', expected .* int"),
         (("gate_charts = true", "gate_charts = 1"), "world_model.gate_charts is 1, expected .* bool"),
-        (("recon = 1.0", "rekon = 1.0"), "weights lacks recon and has rekon, which gyrax does not"),
+        (("recon = 100.0", "rekon = 1.0"), "weights lacks recon and has rekon, which gyrax does not"),
         (("[encoder]", "[encoders]"), "the whole lacks encoder and has encoders"),
         (("[data]", "[data"), "is no TOML file"),
-        (("latent_dim = 16", "latent_dim = 1"), "--latent-dim is 1; give 2 or more"),
+        (("latent_dim = 24", "latent_dim = 1"), "--latent-dim is 1; give 2 or more"),
     ],
 )  # fmt: skip
 def test_a_preset_of_ones_own(tmp_path, edit, message):

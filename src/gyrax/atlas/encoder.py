@@ -11,10 +11,14 @@ from gyrax.atlas.router import ChartRouter, hard_chart
 from gyrax.geometry import exp_map, frechet_mean, mobius_add, project
 from gyrax.geometry.safe import bounded
 from gyrax.nn.gated import NormGatedGELU
+from gyrax.nn.initial import kaiming_uniform
 from gyrax.nn.spectral import SpectralLinear
 
 LARGEST_TANGENT = 1.5
 """Bound on √c‖log₀ v‖: a radius of 0.905, a distance of 3 from the origin."""
+
+BESIDE = 0.01
+"""Scale of the last layers that start beside a linear path."""
 
 
 class Encoding(eqx.Module):
@@ -42,6 +46,10 @@ class Encoder(eqx.Module):
     The features reach the ball by exp₀ of a tangent that is bounded smoothly: near the origin that is
     a projection, but no point comes near the boundary, where λ, and with it every logit divided by
     τ = √d/λ, grows without bound.
+
+    **Fields:** `linear`, a linear path from x to that tangent beside the layers, or None; `whole`, whether
+    the latent is the point v itself. The document's is v as its code and its nuisance give it, without
+    the texture.
     """
 
     first: SpectralLinear
@@ -51,6 +59,8 @@ class Encoder(eqx.Module):
     to_ball: SpectralLinear
     router: ChartRouter
     codebook: Codebook
+    linear: Float[Array, "D F"] | None
+    whole: bool = eqx.field(static=True)
     c: float = eqx.field(static=True)
 
     @classmethod
@@ -61,20 +71,25 @@ class Encoder(eqx.Module):
         centers: Float[Array, "K D"],
         codes: int,
         *,
+        linear: bool,
+        whole: bool,
         c: float,
         key: PRNGKey,
     ) -> "Encoder":
-        """An encoder of `features` numbers onto the charts of the given centres."""
+        """An encoder of `features` numbers onto the charts of the given centres; a linear path is zero."""
         keys = jr.split(key, 5)
         charts, dim = centers.shape
+        to_ball = kaiming_uniform(keys[2], (dim, hidden))
         return cls(
             SpectralLinear.create(hidden, features, key=keys[0]),
             NormGatedGELU(hidden, BUNDLE),
             SpectralLinear.create(hidden, hidden, key=keys[1]),
             NormGatedGELU(hidden, BUNDLE),
-            SpectralLinear.create(dim, hidden, key=keys[2]),
+            SpectralLinear(BESIDE * to_ball if linear else to_ball),
             ChartRouter.create(centers, hidden, c=c, key=keys[3]),
             Codebook.create(charts, codes, dim, c=c, key=keys[4]),
+            jnp.zeros((dim, features)) if linear else None,
+            whole,
             c,
         )
 
@@ -82,14 +97,20 @@ class Encoder(eqx.Module):
         """Encode one feature vector; batch it with `jax.vmap`."""
         features = self.first_gate(self.first(x))
         features = self.second_gate(self.second(features))
-        tangent = bounded(self.to_ball(features), LARGEST_TANGENT * self.c**-0.5)
+        tangent = self.to_ball(features)
+        if self.linear is not None:
+            tangent = tangent + self.linear @ x
+        tangent = bounded(tangent, LARGEST_TANGENT * self.c**-0.5)
         origin = jnp.zeros_like(tangent)
         v = exp_map(origin, tangent, self.c)
         w = self.router(v, features)
         center = frechet_mean(self.router.centers, w, steps=1, c=self.c)
         local = mobius_add(-center, v, self.c)
         q = self.codebook(local, w)
-        kept = mobius_add(q.z_q, exp_map(origin, q.nuisance, self.c), self.c)
-        z = project(mobius_add(center, kept, self.c), self.c)
         coordinates = project(mobius_add(center[None], q.charts, self.c), self.c)
-        return Encoding(z, w, hard_chart(w), q.index, local, coordinates, q.texture, q.loss)
+        if self.whole:
+            z, texture = v, jnp.zeros_like(v)
+        else:
+            kept = mobius_add(q.z_q, exp_map(origin, q.nuisance, self.c), self.c)
+            z, texture = project(mobius_add(center, kept, self.c), self.c), q.texture
+        return Encoding(z, w, hard_chart(w), q.index, local, coordinates, texture, q.loss)

@@ -110,7 +110,7 @@ class Encoded:
 
     def training_data(self) -> Data:
         """The training windows of phase 2, padded at the ends of episodes, on the device."""
-        return self.dataset.training_windows(self.latents)
+        return self.dataset.training_windows(self.latents, self.trained.system.decoder)
 
     def under(self, settings: Settings) -> "Encoded":
         """The same latents for forecasters of other settings (of the same encoder)."""

@@ -122,3 +122,10 @@ def _asinh_squared_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[A
 def bounded(x: Float[Array, " D"], limit: float) -> Float[Array, " D"]:
     """x · tanh(‖x‖/limit)/(‖x‖/limit): its length, brought smoothly below `limit`."""
     return tanhc(jnp.sum(x * x) / limit**2) * x
+
+
+def unbounded(x: Float[Array, " D"], limit: float) -> Float[Array, " D"]:
+    """The vector that `bounded` brings to `x`. Lengths from 0.99 · limit on, at which that vector is 2.65
+    times as long, are stretched by the same factor: a forecast may lie beyond the limit."""
+    ratio = jnp.minimum(safe_norm(x) / limit, 0.99)
+    return x * jnp.where(ratio < 1e-3, 1.0, jnp.arctanh(ratio) / jnp.maximum(ratio, 1e-3))

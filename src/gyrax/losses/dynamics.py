@@ -26,6 +26,13 @@ def geodesic(predicted: Points, target: Points, mask: Frames | None = None, c: f
     return _mean(distance(predicted, target, c), mask)
 
 
+def feature(
+    predicted: Float[Array, "B H F"], observed: Float[Array, "B H F"], mask: Frames | None = None
+) -> Loss:
+    """Mean squared error of decoded features."""
+    return _mean(jnp.mean((predicted - observed) ** 2, axis=-1), mask)
+
+
 def chart_transition(
     logits: Float[Array, "B H K"], target: Int[Array, "B H"], mask: Frames | None = None
 ) -> Loss:

@@ -38,7 +38,8 @@ class DynamicsBatch(NamedTuple):
     """A batch of rollouts and the windows that they are held against.
 
     **Fields:** `rollout` and `window`, of B windows; `frame_time`, model time of a frame; `c`;
-    `samples`, points of sampled rollouts of the same windows, where a loss that needs them has a weight.
+    `samples`, points of sampled rollouts of the same windows, and `features`, those decoded from the
+    rollout beside the observed ones, where a loss that needs them has a weight.
     """
 
     rollout: Rollout
@@ -46,6 +47,7 @@ class DynamicsBatch(NamedTuple):
     frame_time: float
     c: float
     samples: Float[Array, "S B H D"] | None = None
+    features: tuple[Float[Array, "B H F"], Float[Array, "B H F"]] | None = None
 
     @property
     def trajectory(self) -> Trajectory:
@@ -71,7 +73,7 @@ class Term:
     name: str
     purpose: str
     function: Callable[[Any], Float[Array, ""]]
-    needs: Literal["points", "trajectory", "samples"] = "points"
+    needs: Literal["points", "trajectory", "samples", "features"] = "points"
 
 
 ENCODER: tuple[Term, ...] = (
@@ -108,6 +110,8 @@ ENCODER: tuple[Term, ...] = (
 DYNAMICS: tuple[Term, ...] = (
     Term("geodesic", "Geodesic distance to the data's latents",
          lambda b: dynamics.geodesic(b.rollout.points, b.window.target, b.window.mask, b.c)),
+    Term("feature", "Features decoded from the rollout, MSE (not in the document)",
+         lambda b: dynamics.feature(b.features[0], b.features[1], b.window.mask), needs="features"),
     Term("chart_transition", "Cross-entropy of the next chart",
          lambda b: dynamics.chart_transition(b.trajectory.chart_logits, b.chart, b.window.mask),
          needs="trajectory"),
@@ -154,7 +158,7 @@ def dynamics_losses(batch: DynamicsBatch) -> Losses:
     """The dynamics losses of a batch of rollouts that what is in it allows."""
     there = {"points"}
     there |= {"trajectory"} if batch.rollout.trajectory is not None else set()
-    there |= {"samples"} if batch.samples is not None else set()
+    there |= {name for name in ("samples", "features") if getattr(batch, name) is not None}
     return {term.name: term.function(batch) for term in DYNAMICS if term.needs in there}
 
 

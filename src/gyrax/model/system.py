@@ -4,10 +4,13 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax._types import PRNGKey
 from gyrax.atlas import Decoder, Encoder, Encoding
+from gyrax.atlas.principal import principal_maps
 from gyrax.model.forecaster import ENCODER, WORLD_MODEL, AbstractForecaster
 from gyrax.model.trajectory import Rollout
 from gyrax.model.window import Window
@@ -40,6 +43,16 @@ class System(AbstractForecaster):
         for _ in z.shape[:-1]:
             function = jax.vmap(function)
         return function(z)
+
+    def with_principal(self, x: Float[np.ndarray, "N F"]) -> "System":
+        """With the linear path through the latent, if there is one, started from the principal components of
+        these frames, unless that was done before."""
+        linear = self.encoder.linear
+        if linear is None or jnp.any(linear):
+            return self
+        inward, outward = (jnp.asarray(a) for a in principal_maps(x, linear.shape[0]))
+        path = lambda s: (s.encoder.linear, s.decoder.skip.weight)
+        return eqx.tree_at(path, self, (inward, outward))
 
     def groups(self) -> Any:
         """Encoder, decoder and the jump operator, which is the atlas', train together."""

@@ -31,10 +31,21 @@ def build_system(settings: Settings, features: int, *, key: PRNGKey) -> System:
     centers_key, encoder, decoder, world = jr.split(key, 4)
     sizes, c = settings.encoder, settings.encoder.curvature
     centers = spread_centers(sizes.num_charts, sizes.latent_dim, c=c, key=centers_key)
-    hidden = sizes.hidden_dim
+    hidden, linear = sizes.hidden_dim, sizes.linear
     return System(
-        Encoder.create(features, hidden, centers, sizes.codes_per_chart, c=c, key=encoder),
-        Decoder.create(features, hidden, centers, c=c, key=decoder),
+        Encoder.create(
+            features,
+            hidden,
+            centers,
+            sizes.codes_per_chart,
+            linear=linear,
+            whole=sizes.whole,
+            c=c,
+            key=encoder,
+        ),
+        Decoder.create(
+            features, hidden, centers, plain=sizes.plain_decoder, exact=linear, c=c, key=decoder
+        ),
         build_world_model(settings, centers, key=world),
     )
 

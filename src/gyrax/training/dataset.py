@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from jaxtyping import Float
 
 from gyrax._errors import InputError
+from gyrax.atlas import Decoder
 from gyrax.data.frames import Frames
 from gyrax.data.normaliser import Normaliser
 from gyrax.data.windows import Windows, make_windows, split_episodes
@@ -96,13 +97,15 @@ class Dataset:
         index, mask, *validation = jax.device_put(
             (train.index, train.mask, val.index[keep], val.mask[keep])
         )
-        return Data(x, actions, index, mask, latents), Data(x, actions, *validation)
+        decoder = replicated(system.decoder, mesh) if phase.encoder_frozen else None
+        train = Data(x, actions, index, mask, latents, decoder)
+        return train, Data(x, actions, *validation)
 
-    def training_windows(self, latents: Latents) -> Data:
+    def training_windows(self, latents: Latents, decoder: Decoder | None = None) -> Data:
         """The training windows of phase 2 on known latents."""
         train = self.train_windows
         arrays = (self.x, self.actions, train.index, train.mask, latents)
-        return Data(*jax.device_put(arrays))
+        return Data(*jax.device_put(arrays))._replace(decoder=decoder)
 
     def _windows(self, name: str, *, padded: bool) -> Windows:
         shape = self.context, self.horizon

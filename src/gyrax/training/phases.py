@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from gyrax._types import AnyArray, PRNGKey
+from gyrax.atlas import Decoder
 from gyrax.losses.total import (
     RAMPED,
     DynamicsBatch,
@@ -41,7 +42,8 @@ class Latents(NamedTuple):
 class Data(NamedTuple):
     """What a phase reads, on the device: standardised frames, and windows of frame numbers.
 
-    `latents`, of every frame, are there where the encoder is frozen: it then runs once, not per step.
+    `latents`, of every frame, are there where the encoder is frozen: it then runs once, not per step. So is
+    the frozen `decoder`.
     """
 
     x: Float[Array, "N F"]
@@ -49,6 +51,7 @@ class Data(NamedTuple):
     index: Int[Array, "M length"]
     mask: Float[Array, "M H"]
     latents: Latents | None = None
+    decoder: Decoder | None = None
 
     def windows(self) -> Window:
         """All windows at once, on the host. Their frames must have been encoded."""
@@ -116,10 +119,21 @@ def _encoder_loss(settings: Settings) -> Loss:
     return loss
 
 
+def decodes(settings: Settings) -> bool:
+    """Whether a loss needs the features that are decoded from a rollout."""
+    return settings.weights["feature"] > 0
+
+
 def window_losses(
-    settings: Settings, forecaster: AbstractForecaster, window: Window, key: Any
+    settings: Settings,
+    forecaster: AbstractForecaster,
+    window: Window,
+    key: Any,
+    decoder: Decoder | None,
+    x: Float[Array, "B H F"],
 ) -> Losses:
-    """Roll out a batch of windows and hold it against their targets, which are detached.
+    """Roll out a batch of windows and hold it against their targets, which are detached, and what the
+    `decoder`, if given, makes of it against the features `x`.
 
     Where sampled rollouts are scored as forecasts, every other loss sees the noise-free one, which no
     temperature moves. Without a `key` all is noise-free.
@@ -135,8 +149,11 @@ def window_losses(
         key = None
     rollout = roll(None if key is None else jr.split(key, count))
     observed = replace(window, target=jax.lax.stop_gradient(window.target))
+    features = None
+    if decoder is not None:
+        features = jax.vmap(jax.vmap(lambda z: decoder(z)[0]))(rollout.points), x
     c, frame_time = settings.encoder.curvature, settings.integration.frame_time
-    return dynamics_losses(DynamicsBatch(rollout, observed, frame_time, c, drawn))
+    return dynamics_losses(DynamicsBatch(rollout, observed, frame_time, c, drawn, features))
 
 
 def _world_loss(settings: Settings) -> Loss:
@@ -145,8 +162,11 @@ def _world_loss(settings: Settings) -> Loss:
     ) -> tuple[Array, Losses]:
         del epoch
         assert data.latents is not None
-        window = gather_windows(*data.latents, data.actions, data.index[rows], data.mask[rows])
-        losses = window_losses(settings, forecaster, window, key)
+        index = data.index[rows]
+        window = gather_windows(*data.latents, data.actions, index, data.mask[rows])
+        x = data.x[index[:, -window.horizon :]]
+        decoder = data.decoder if decodes(settings) else None
+        losses = window_losses(settings, forecaster, window, key, decoder, x)
         return total(losses, settings.weights), losses
 
     return loss
@@ -168,7 +188,8 @@ def _joint_loss(settings: Settings) -> Loss:
         encoder = encoder_losses(system, x[:, 0], first)
         weights = known.chart_weights[:, -1]
         window = cut_window(z, weights, chart, data.actions[index], data.mask[rows])
-        dynamics = window_losses(settings, system, window, key)
+        decoder = system.decoder if decodes(settings) else None
+        dynamics = window_losses(settings, system, window, key, decoder, x[:, context:])
         value = phase.encoder_scale * _encoder_total(settings, encoder, epoch)
         value = value + phase.dynamics_scale * total(dynamics, settings.weights)
         return value, encoder | dynamics

@@ -47,6 +47,18 @@ class EncoderSettings:
     num_charts: int = setting("--num-charts", "Number of atlas charts", least=2)
     hidden_dim: int = setting("--hidden-dim", "Encoder hidden width", above=0)
     codes_per_chart: int = setting("--codes-per-chart", "VQ codes of each chart", least=2)
+    linear: bool = setting(
+        "--encoder-linear/--encoder-no-linear",
+        "A linear path through the latent, started from principal components",
+    )
+    whole: bool = setting(
+        "--latent-whole/--latent-quantised",
+        "The latent is the encoder's point itself, or what code and nuisance keep of it",
+    )
+    plain_decoder: bool = setting(
+        "--decoder-plain/--decoder-spectral",
+        "The decoder is an ordinary network, or spectral maps of each chart",
+    )
     curvature: float = setting("--curvature", "c > 0: the ball has curvature -c", above=0)
 
 

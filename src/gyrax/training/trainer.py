@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax.random as jr
+import numpy as np
 from jax.sharding import Mesh
 from rich.console import Console
 
@@ -126,6 +127,8 @@ class Trainer:
         if phase.windows:
             latents = data.latents or encode_all(system, data.x)
             system = system.regressed(data._replace(latents=latents).windows())
+        else:
+            system = system.with_principal(np.asarray(data.x))
         fit = Fit.of(self.settings, phase, system, data, samples=samples, mesh=self.mesh)
         state = fit.start(system, self.settings.training.run.seed)
         if self.resumed is not None and self.resumed.meta.phase == phase.number:

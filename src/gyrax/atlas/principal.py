@@ -1,0 +1,26 @@
+"""The linear path through the latent: principal components in, and back out."""
+
+import numpy as np
+from jaxtyping import Float
+
+SIZE = 1.0
+"""Root mean square length of the tangents: two thirds of the encoder's bound, a distance of 2 from the
+origin, where λ is twice what it is at the origin."""
+
+
+def principal_maps(
+    x: Float[np.ndarray, "N F"], dim: int
+) -> tuple[Float[np.ndarray, "dim F"], Float[np.ndarray, "F dim"]]:
+    """From standardised features to `dim` coordinates, and back, with the least squared error.
+
+    Coordinates are those of the principal components, all scaled alike, so that distances of tangents are
+    those of features but for one factor. Where there are fewer features than coordinates, the coordinates
+    beyond are zero and nothing is lost.
+    """
+    wide = x.astype(np.float64)
+    variance, axes = np.linalg.eigh(wide.T @ wide / len(wide))
+    order = np.argsort(-variance)[:dim]
+    scale = SIZE / np.sqrt(variance[order].sum())
+    inward = np.zeros((dim, x.shape[1]))
+    inward[: len(order)] = scale * axes[:, order].T
+    return inward.astype(x.dtype), (inward.T / scale**2).astype(x.dtype)
