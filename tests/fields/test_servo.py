@@ -127,11 +127,17 @@ def test_regression_finds_the_recurrence_and_a_rollout_follows_it(context, monke
         wm_gamma_risk=0.0, wm_use_jump=False))  # fmt: skip
     model = build_world_model(settings, 0.1 * jr.normal(jr.key(0), (2, DIM)), key=jr.key(1))
     model = jax.tree.map(lambda x: x.astype(float) if isinstance(x, jax.Array) else x, model)
-    shrunk = model.regressed(windows).servo.start.value
-    np.testing.assert_allclose(shrunk, penalised(y, actions, index), atol=1e-9)
+    shrunk, unit = (
+        model.regressed(windows).servo,
+        np.sqrt(np.mean(y.reshape(-1, DIM)[index[:, :3]] ** 2)),
+    )
+    np.testing.assert_allclose(shrunk.unit.value, unit, rtol=1e-9)
+    np.testing.assert_allclose(shrunk.start.value, penalised(y / unit, actions, index), atol=1e-9)
     monkeypatch.setattr(servo_force, "PENALTY", 1e-6)
     model = model.regressed(windows)
-    np.testing.assert_allclose(model.servo.start.value, matrix, atol=1e-3)  # the penalty
+    in_units = np.r_[np.ones(2 * DIM), np.full(ACTIONS + 1, 1 / unit)]
+    found = model.servo.start.value / in_units
+    np.testing.assert_allclose(found, matrix, atol=1e-3)  # the penalty
     layers = (*model.servo.layers[:-1], jax.tree.map(jnp.zeros_like, model.servo.layers[-1]))
     model = dataclasses.replace(model, servo=dataclasses.replace(model.servo, layers=layers))
     i = index[3]

@@ -41,7 +41,11 @@ def test_the_document_preset_has_the_documents_values():
     by_flag = {leaf.name: leaf.of(settings) for leaf in LEAVES.values()}
     for flag, value in SPECIFIED.items():
         assert by_flag[flag] == value, flag
-    assert settings.weights == WEIGHTS | {"feature": 0.0, "jump_likelihood": 0.0, "energy_score": 0.0}
+    assert settings.weights == WEIGHTS | {
+        "feature": 0.0,
+        "jump_likelihood": 0.0,
+        "energy_score": 0.0,
+    }
     joint, motion = settings.training.phase3, settings.integration
     assert (joint.encoder_scale, joint.dynamics_scale) == (0.1, 1.0)
     assert (motion.solver, motion.context, motion.substeps, motion.force) == (

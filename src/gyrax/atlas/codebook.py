@@ -51,44 +51,55 @@ def nearest(z: Float[Array, " D"], codes: Float[Array, "K N D"], c: float) -> In
     return jnp.min(jnp.where(order <= least, jnp.arange(count), count - 1), axis=-1)
 
 
-class Codebook(eqx.Module):
-    """`N` codes per chart, and the small network that keeps part of the quantisation residual.
+class Nuisance(eqx.Module):
+    """The small network that keeps part of the quantisation residual.
 
-    The network starts as 0.84 times the identity, so that latents are continuous in time from the
-    start: where a code switches, the nuisance makes up for it, and forecasts need not guess switches.
-
-    The nuisance of a chart is an isotropic network of log₀((−code) ⊕ v_local); the texture is the
-    rest of that residual.
+    It starts as 0.84 times the identity, so that latents are continuous in time from the start: where a
+    code switches, the nuisance makes up for it, and forecasts need not guess switches.
     """
 
-    code: Float[Array, "K N D"]
     inner: SpectralLinear
     gate: NormGatedGELU
     outer: SpectralLinear
+
+    @classmethod
+    def create(cls, dim: int, *, key: PRNGKey) -> "Nuisance":
+        """A network near the identity."""
+        width = BUNDLE * max(NUISANCE_BUNDLES, -(-dim // BUNDLE))
+        embed = on_device(np.linalg.qr(generator(key).standard_normal((width, dim)))[0])
+        gate = NormGatedGELU(width, BUNDLE)
+        gate = eqx.tree_at(lambda g: g.bias, gate, jnp.ones_like(gate.bias))
+        return cls(SpectralLinear(embed), gate, SpectralLinear(embed.T))
+
+    def __call__(self, residual: Float[Array, " D"]) -> Float[Array, " D"]:
+        """What is kept of a residual."""
+        return self.outer(self.gate(self.inner(residual)))
+
+
+class Codebook(eqx.Module):
+    """`N` codes per chart, and what is kept of the quantisation residual.
+
+    The nuisance of a chart is an isotropic network of log₀((−code) ⊕ v_local); the texture is the
+    rest of that residual. Without a network the nuisance is all of it.
+    """
+
+    code: Float[Array, "K N D"]
+    network: Nuisance | None
     c: float = eqx.field(static=True)
 
     @classmethod
-    def create(cls, charts: int, codes: int, dim: int, *, c: float, key: PRNGKey) -> "Codebook":
-        """Codes spread at random at radius 0.15 to 0.3, and a network near the identity."""
+    def create(
+        cls, charts: int, codes: int, dim: int, *, whole: bool, c: float, key: PRNGKey
+    ) -> "Codebook":
+        """Codes spread at random at radius 0.15 to 0.3; the residual is kept `whole`, or by a network."""
         place, frame = jr.split(key)
-        width = BUNDLE * max(NUISANCE_BUNDLES, -(-dim // BUNDLE))
-        embed = on_device(np.linalg.qr(generator(frame).standard_normal((width, dim)))[0])
-        gate = NormGatedGELU(width, BUNDLE)
-        return cls(
-            spread_codes(charts, codes, dim, c=c, key=place),
-            SpectralLinear(embed),
-            eqx.tree_at(lambda g: g.bias, gate, jnp.ones_like(gate.bias)),
-            SpectralLinear(embed.T),
-            c,
-        )
+        network = None if whole else Nuisance.create(dim, key=frame)
+        return cls(spread_codes(charts, codes, dim, c=c, key=place), network, c)
 
     @property
     def codes(self) -> Float[Array, "K N D"]:
         """The codes, inside the ball."""
         return project(self.code, self.c)
-
-    def _network(self, residual: Float[Array, " D"]) -> Float[Array, " D"]:
-        return self.outer(self.gate(self.inner(residual)))
 
     def __call__(self, local: Float[Array, " D"], w: Float[Array, " K"]) -> Quantised:
         """Quantise one point `local`, given in its chart's frame, under chart weights `w`."""
@@ -106,7 +117,7 @@ class Codebook(eqx.Module):
         chosen = jax.lax.stop_gradient(chosen)
         z_q = frechet_mean(chosen, w, steps=1, c=self.c)
         residual = log_map(origin, mobius_add(-chosen, local, self.c), self.c)
-        kept = jax.vmap(self._network)(residual)
+        kept = residual if self.network is None else jax.vmap(self.network)(residual)
         charts = mobius_add(chosen, exp_map(origin, kept, self.c), self.c)
         return Quantised(
             index,

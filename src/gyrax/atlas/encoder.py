@@ -49,7 +49,7 @@ class Encoder(eqx.Module):
 
     **Fields:** `linear`, a linear path from x to that tangent beside the layers, or None; `whole`, whether
     the latent is the point v itself. The document's is v as its code and its nuisance give it, without
-    the texture.
+    the texture; here the nuisance is the whole residual.
     """
 
     first: SpectralLinear
@@ -87,7 +87,7 @@ class Encoder(eqx.Module):
             NormGatedGELU(hidden, BUNDLE),
             SpectralLinear(BESIDE * to_ball if linear else to_ball),
             ChartRouter.create(centers, hidden, c=c, key=keys[3]),
-            Codebook.create(charts, codes, dim, c=c, key=keys[4]),
+            Codebook.create(charts, codes, dim, whole=whole, c=c, key=keys[4]),
             jnp.zeros((dim, features)) if linear else None,
             whole,
             c,
@@ -107,10 +107,11 @@ class Encoder(eqx.Module):
         center = frechet_mean(self.router.centers, w, steps=1, c=self.c)
         local = mobius_add(-center, v, self.c)
         q = self.codebook(local, w)
-        coordinates = project(mobius_add(center[None], q.charts, self.c), self.c)
         if self.whole:
-            z, texture = v, jnp.zeros_like(v)
+            # Code and whole residual make the point up, in every chart.
+            z, coordinates = v, jnp.broadcast_to(v, (w.size, v.size))
         else:
             kept = mobius_add(q.z_q, exp_map(origin, q.nuisance, self.c), self.c)
-            z, texture = project(mobius_add(center, kept, self.c), self.c), q.texture
-        return Encoding(z, w, hard_chart(w), q.index, local, coordinates, texture, q.loss)
+            z = project(mobius_add(center, kept, self.c), self.c)
+            coordinates = project(mobius_add(center[None], q.charts, self.c), self.c)
+        return Encoding(z, w, hard_chart(w), q.index, local, coordinates, q.texture, q.loss)

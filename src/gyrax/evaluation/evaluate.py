@@ -168,8 +168,8 @@ def _encoding_report(
     report: dict[str, Any] = dict(encoder_diagnostics(system, x, z))
     report |= reconstruction_report(encoded, split, autoencoder)
     off = [np.stack(scored.features) - chosen.truth for chosen, scored in blocks]
-    columns, std = dataset.frames.columns, dataset.normaliser.feature_std
-    if located := position_report(columns, std, decode(system, z) - x, off):
+    std = dataset.normaliser.feature_std[dataset.normaliser.kept]
+    if located := position_report(dataset.columns, std, decode(system, z) - x, off):
         report["position_error_cm"] = located
     return report
 

@@ -26,10 +26,11 @@ class ServoForce(eqx.Module):
     """r = (e^{γT} ♭log_z(z*)/T − p)/T, a covector: it leads from z to the goal z* within a frame.
 
     A kick by r, friction e^{−γT} and drift for T (the word "boa") take a state exactly to z*. The goal
-    is z* = exp₀(y + Tẏ + T²[(S + W) x + f(x)]) with y = log₀ z, x = (y, ẏ, a, 1), and ẏ the change of
-    y over the frame before, seen from the momentum. `start`, S, is the least-squares solution, which
+    is z* = exp₀(u(y + Tẏ + T²[(S + W) x + f(x)])) with y = log₀ z / u, x = (y, ẏ, a, 1), and ẏ the change
+    of y over the frame before, seen from the momentum. `start`, S, is the least-squares solution, which
     is not trained, so that weight decay of the `change` W draws towards regression and not towards
-    no motion at all; f is a network of two hidden layers of gated linear units.
+    no motion at all; f is a network of two hidden layers of gated linear units. The `unit` u makes the
+    coordinates of y of size one, as those of standardised features are: set with S, and not trained.
 
     With a `memory`, f sees (x, m), where m is the state of a gated recurrent unit that has read the x of
     every frame so far. It can hold causes of the motion that neither latent nor momentum shows.
@@ -39,6 +40,7 @@ class ServoForce(eqx.Module):
     """
 
     start: Frozen
+    unit: Frozen
     change: Float[Array, "D inputs"]
     layers: tuple[eqx.nn.Linear, eqx.nn.Linear, eqx.nn.Linear]
     c: float = eqx.field(static=True)
@@ -68,7 +70,7 @@ class ServoForce(eqx.Module):
             jax.tree.map(lambda w: SMALL * w, eqx.nn.Linear(width, dim, key=last)),
         )
         none = jnp.zeros((dim, inputs + 1))
-        return cls(Frozen(none), none, layers, c, memory)
+        return cls(Frozen(none), Frozen(jnp.ones(())), none, layers, c, memory)
 
     def regressed(
         self,
@@ -77,13 +79,15 @@ class ServoForce(eqx.Module):
         *,
         time: float,
     ) -> "ServoForce":
-        """With S, the least-squares solution, of three successive frames and the actions at the middle one.
+        """With u and S, the least-squares solution, of three successive frames and the actions at the middle one.
 
         The second difference of y over the three frames, which lie `time` apart, is regressed on what the
         force sees at the middle one, with a small ridge penalty and in float64.
         """
         z = jnp.asarray(points)
         y = np.asarray(log_map(jnp.zeros_like(z), z, self.c), np.float64)
+        unit = np.sqrt(np.mean(y**2))
+        y = y / unit
         before, here, after = (y[:, i] for i in range(FRAMES))
         inputs = (
             here,
@@ -95,7 +99,9 @@ class ServoForce(eqx.Module):
         penalty = PENALTY * len(x) * np.diag(np.r_[np.ones(x.shape[1] - 1), 0.0])
         second = (after - 2.0 * here + before) / time**2
         matrix = np.linalg.solve(x.T @ x + penalty, x.T @ second).T
-        return replace(self, start=Frozen(jnp.asarray(matrix, self.start.value.dtype)))
+        dtype = self.start.value.dtype
+        start, unit = (Frozen(jnp.asarray(a, dtype)) for a in (matrix, unit))
+        return replace(self, start=start, unit=unit)
 
     def no_memory(self, z: Point) -> Float[Array, " memory"]:
         """The memory at the start of a rollout: zeros, of length 0 for a force without memory."""
@@ -120,15 +126,15 @@ class ServoForce(eqx.Module):
         time: float,
     ) -> tuple[Point, Float[Array, " memory"]]:
         """z*, expected a frame of length `time` after `z`, and the memory with this frame in it."""
-        origin = jnp.zeros_like(z)
-        y = log_map(origin, z, self.c)
+        origin, unit = jnp.zeros_like(z), self.unit.value
+        y = log_map(origin, z, self.c) / unit
         before = exp_map(z, -time * sharp(z, p, self.c), self.c)
-        rate = (y - log_map(origin, before, self.c)) / time
+        rate = (y - log_map(origin, before, self.c) / unit) / time
         x = jnp.concatenate([y, rate, action])
         memory = memory if self.memory is None else self.memory(x, memory)
         matrix = self.start.value + self.change
         acceleration = matrix[:, :-1] @ x + matrix[:, -1] + self.correction(x, memory)
-        ahead = y + time * (rate + time * acceleration)
+        ahead = unit * (y + time * (rate + time * acceleration))
         length, limit = safe_norm(ahead), FARTHEST * self.c**-0.5
         return exp_map(origin, ahead * limit / jnp.maximum(length, limit), self.c), memory
 

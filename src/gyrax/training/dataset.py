@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 import jax
 import numpy as np
@@ -59,6 +60,11 @@ class Dataset:
         x, actions = normaliser(frames)
         context, horizon = settings.integration.context, settings.training.horizon
         return cls(frames, normaliser, x, actions, split, context, horizon)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the features in `x`."""
+        return tuple(compress(self.frames.columns, self.normaliser.kept))
 
     def remarks(self, name: str) -> list[str]:
         """A line that names the columns that are left out, and a warning of those of them that move in the
