@@ -66,19 +66,20 @@ class Selection:
 @dataclass(frozen=True)
 class Encoded:
     """Every frame of a data set, encoded by the system of `trained`; `settings` may be others of the same
-    encoder, under which forecasters are trained."""
+    encoder, under which forecasters are trained. `decoder` makes features of latents."""
 
     trained: Trained
     dataset: Dataset
     latents: Latents
     settings: Settings
+    decoder: eqx.Module
 
     @classmethod
     def of(cls, trained: Trained, dataset: Dataset) -> "Encoded":
         """Encode a data set, unless it is that of the training and training has just done so."""
         latents = trained.latents or encode_all(trained.system, jnp.asarray(dataset.x))
         host = Latents(*(np.asarray(array) for array in latents))
-        return cls(trained, dataset, host, trained.settings)
+        return cls(trained, dataset, host, trained.settings, trained.system.decoder)
 
     @cached_property
     def identity(self) -> str:
@@ -110,7 +111,7 @@ class Encoded:
 
     def training_data(self) -> Data:
         """The training windows of phase 2, padded at the ends of episodes, on the device."""
-        return self.dataset.training_windows(self.latents, self.trained.system.decoder)
+        return self.dataset.training_windows(self.latents, self.decoder)
 
     def under(self, settings: Settings) -> "Encoded":
         """The same latents for forecasters of other settings (of the same encoder)."""

@@ -7,7 +7,9 @@ the ball serve unchanged.
 
 from dataclasses import replace
 
+import equinox as eqx
 import numpy as np
+from jaxtyping import Array, Float
 
 from gyrax.evaluation.encoded import Encoded
 from gyrax.training.phases import Latents
@@ -21,6 +23,14 @@ LEARNING_RATE, WEIGHT_DECAY = 4e-3, 0.5
 validation episodes, at 7 and at 30 frames (one seed; rates 1e-3 to 8e-3, decays 0.05 and 0.5)."""
 
 
+class Identity(eqx.Module):
+    """The decoder of features that are their own latents."""
+
+    def __call__(self, x: Float[Array, " F"]) -> tuple[Float[Array, " F"], None]:
+        """As they are; there are no chart weights."""
+        return x, None
+
+
 def features_as_latents(encoded: Encoded) -> Encoded:
     """The same data set with every frame's features in its latent's place, on a single chart.
 
@@ -29,7 +39,9 @@ def features_as_latents(encoded: Encoded) -> Encoded:
     """
     x = encoded.dataset.x
     latents = Latents(x, np.ones((len(x), 1), x.dtype), np.zeros(len(x), np.int32))
-    return replace(encoded, latents=latents, settings=_of_features(encoded.settings))
+    return replace(
+        encoded, latents=latents, settings=_of_features(encoded.settings), decoder=Identity()
+    )
 
 
 def _of_features(settings: Settings) -> Settings:

@@ -79,7 +79,7 @@ class ServoForce(eqx.Module):
         *,
         time: float,
     ) -> "ServoForce":
-        """With u and S, the least-squares solution, of three successive frames and the actions at the middle one.
+        """With u and S, the least-squares solution, of three successive frames and actions at the middle one.
 
         The second difference of y over the three frames, which lie `time` apart, is regressed on what the
         force sees at the middle one, with a small ridge penalty and in float64.

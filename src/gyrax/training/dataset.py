@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
 
+import equinox as eqx
 import jax
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float
 
 from gyrax._errors import InputError
-from gyrax.atlas import Decoder
 from gyrax.data.frames import Frames
 from gyrax.data.normaliser import Normaliser
 from gyrax.data.windows import Windows, make_windows, split_episodes
@@ -107,7 +107,7 @@ class Dataset:
         train = Data(x, actions, index, mask, latents, decoder)
         return train, Data(x, actions, *validation)
 
-    def training_windows(self, latents: Latents, decoder: Decoder | None = None) -> Data:
+    def training_windows(self, latents: Latents, decoder: eqx.Module | None = None) -> Data:
         """The training windows of phase 2 on known latents."""
         train = self.train_windows
         arrays = (self.x, self.actions, train.index, train.mask, latents)

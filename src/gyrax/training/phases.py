@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from gyrax._types import AnyArray, PRNGKey
-from gyrax.atlas import Decoder
 from gyrax.losses.total import (
     RAMPED,
     DynamicsBatch,
@@ -51,7 +50,7 @@ class Data(NamedTuple):
     index: Int[Array, "M length"]
     mask: Float[Array, "M H"]
     latents: Latents | None = None
-    decoder: Decoder | None = None
+    decoder: Any = None
 
     def windows(self) -> Window:
         """All windows at once, on the host. Their frames must have been encoded."""
@@ -129,7 +128,7 @@ def window_losses(
     forecaster: AbstractForecaster,
     window: Window,
     key: Any,
-    decoder: Decoder | None,
+    decoder: Any,
     x: Float[Array, "B H F"],
 ) -> Losses:
     """Roll out a batch of windows and hold it against their targets, which are detached, and what the

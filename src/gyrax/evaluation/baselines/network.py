@@ -1,6 +1,7 @@
 """The ordinary networks: a residual network with a linear path, with and without memory.
 
-They work on v = log₀ z, move it by an increment a frame, and answer with exp₀ v.
+They work on v = log₀ z in units of its size, as the servo force does, move it by an increment a frame,
+and answer with exp₀.
 """
 
 from collections.abc import Callable
@@ -37,6 +38,7 @@ class Network(AbstractForecaster):
     """
 
     start: Frozen
+    unit: Frozen
     change: Float[Array, "D inputs"]
     layers: tuple[eqx.nn.Linear, eqx.nn.Linear, eqx.nn.Linear]
     cell: eqx.nn.GRUCell | None
@@ -59,7 +61,7 @@ class Network(AbstractForecaster):
         )
         cell = eqx.nn.GRUCell(inputs, memory, key=unit) if memory else None
         none = jnp.zeros((dim, inputs + 1))
-        return cls(Frozen(none), none, layers, cell, c)
+        return cls(Frozen(none), Frozen(jnp.ones(())), none, layers, cell, c)
 
     @classmethod
     def of_size(
@@ -90,27 +92,31 @@ class Network(AbstractForecaster):
         return grouped(self, WORLD_MODEL)
 
     def regressed(self, windows: Window) -> "Network":
-        """With S, which tells the second difference of v over the first three frames of these windows
-        from what the network sees at the middle one; as it is where windows have but two."""
+        """With the unit, and S, which tells the second difference of v over the first three frames of these
+        windows from what the network sees at the middle one; as it is where windows have but two."""
         frames = np.concatenate([windows.context, windows.target], axis=1)[:, :FRAMES]
         if frames.shape[1] < FRAMES:
             return self
         middle = FRAMES - 1 - windows.context.shape[1]
         whole = np.asarray(windows.mask)[:, middle] > 0
         v = np.asarray(log_origin(frames[whole], self.c), np.float64)
-        before, here, after = (v[:, i] for i in range(FRAMES))
+        unit = np.sqrt(np.mean(v**2))
+        before, here, after = (v[:, i] / unit for i in range(FRAMES))
         actions = np.asarray(windows.actions, np.float64)[whole, middle]
         x = np.concatenate([here, here - before, actions, np.ones((len(v), 1))], axis=1)
         penalty = PENALTY * len(x) * np.diag(np.r_[np.ones(x.shape[1] - 1), 0.0])
         matrix = np.linalg.solve(x.T @ x + penalty, x.T @ (after - 2.0 * here + before)).T
-        return replace(self, start=Frozen(jnp.asarray(matrix, self.start.value.dtype)))
+        dtype = self.start.value.dtype
+        start, unit = (Frozen(jnp.asarray(a, dtype)) for a in (matrix, unit))
+        return replace(self, start=start, unit=unit)
 
     def rollout(self, window: Window, key: PRNGKey | None = None) -> Rollout:
         """The points of one window; chart weights are not used, and there is no noise.
 
         From one known point the velocity counts as zero.
         """
-        known = log_origin(window.context, self.c)
+        unit = self.unit.value
+        known = log_origin(window.context, self.c) / unit
         velocity = known[-1] - known[-2] if len(known) > 1 else jnp.zeros_like(known[-1])
         memory = jnp.zeros(0 if self.cell is None else self.cell.hidden_size, known.dtype)
         matrix = self.start.value + self.change
@@ -123,7 +129,7 @@ class Network(AbstractForecaster):
             return (v + increment, increment, memory), v + increment
 
         _, tangent = jax.lax.scan(frame, (known[-1], velocity, memory), window.actions)
-        return Rollout(exp_origin(tangent, self.c))
+        return Rollout(exp_origin(unit * tangent, self.c))
 
     def _rest(
         self, x: Float[Array, " inputs"], memory: Float[Array, " memory"]
