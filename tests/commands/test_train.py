@@ -162,8 +162,8 @@ def test_too_few_episodes(tmp_path):
             (c / "meta/metadata").read_text().replace('"d_model": 8', '"d_model": 16')),
          "another architecture"),
         (lambda c: (c / "meta/metadata").write_text(
-            (c / "meta/metadata").read_text().replace('"format": 4', '"format": 9')),
-         "its format is not 4"),
+            (c / "meta/metadata").read_text().replace('"format": 5', '"format": 9')),
+         "older version of gyrax"),
         (lambda c: (c / "meta.json").write_text("{}"), "older version of gyrax"),
     ],
     ids=["no-meta", "half-meta", "no-arrays", "truncated", "architecture", "format", "old"],

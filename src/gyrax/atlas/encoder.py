@@ -10,6 +10,7 @@ from gyrax.atlas.codebook import BUNDLE, Codebook
 from gyrax.atlas.router import ChartRouter, hard_chart
 from gyrax.geometry import exp_map, frechet_mean, mobius_add, project
 from gyrax.geometry.safe import bounded
+from gyrax.nn.frozen import Frozen
 from gyrax.nn.gated import NormGatedGELU
 from gyrax.nn.initial import kaiming_uniform
 from gyrax.nn.spectral import SpectralLinear
@@ -47,7 +48,8 @@ class Encoder(eqx.Module):
     a projection, but no point comes near the boundary, where λ, and with it every logit divided by
     τ = √d/λ, grows without bound.
 
-    **Fields:** `linear`, a linear path from x to that tangent beside the layers, or None; `whole`, whether
+    **Fields:** `linear`, a linear path from x to that tangent beside the layers, or None (it is not trained:
+    an optimiser's steps are as large as its entries where features are many); `whole`, whether
     the latent is the point v itself. The document's is v as its code and its nuisance give it, without
     the texture; here the nuisance is the whole residual.
     """
@@ -59,7 +61,7 @@ class Encoder(eqx.Module):
     to_ball: SpectralLinear
     router: ChartRouter
     codebook: Codebook
-    linear: Float[Array, "D F"] | None
+    linear: Frozen | None
     whole: bool = eqx.field(static=True)
     c: float = eqx.field(static=True)
 
@@ -88,7 +90,7 @@ class Encoder(eqx.Module):
             SpectralLinear(BESIDE * to_ball if linear else to_ball),
             ChartRouter.create(centers, hidden, c=c, key=keys[3]),
             Codebook.create(charts, codes, dim, whole=whole, c=c, key=keys[4]),
-            jnp.zeros((dim, features)) if linear else None,
+            Frozen(jnp.zeros((dim, features))) if linear else None,
             whole,
             c,
         )
@@ -99,7 +101,7 @@ class Encoder(eqx.Module):
         features = self.second_gate(self.second(features))
         tangent = self.to_ball(features)
         if self.linear is not None:
-            tangent = tangent + self.linear @ x
+            tangent = tangent + self.linear.value @ x
         tangent = bounded(tangent, LARGEST_TANGENT * self.c**-0.5)
         origin = jnp.zeros_like(tangent)
         v = exp_map(origin, tangent, self.c)

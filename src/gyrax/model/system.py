@@ -48,10 +48,10 @@ class System(AbstractForecaster):
         """With the linear path through the latent, if there is one, started from the principal components of
         these frames, unless that was done before."""
         linear = self.encoder.linear
-        if linear is None or jnp.any(linear):
+        if linear is None or jnp.any(linear.value):
             return self
-        inward, outward = (jnp.asarray(a) for a in principal_maps(x, linear.shape[0]))
-        path = lambda s: (s.encoder.linear, s.decoder.skip.weight)
+        inward, outward = (jnp.asarray(a) for a in principal_maps(x, linear.value.shape[0]))
+        path = lambda s: (s.encoder.linear.value, s.decoder.skip.weight)
         return eqx.tree_at(path, self, (inward, outward))
 
     def groups(self) -> Any:

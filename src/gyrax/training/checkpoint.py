@@ -21,7 +21,7 @@ from gyrax.training.presets import from_dict, to_dict
 from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
 
-FORMAT = 4
+FORMAT = 5
 NAME = re.compile(r"p([123])_epoch_(\d{5})")
 SYSTEM = ".system"
 
@@ -153,15 +153,16 @@ def open_checkpoint(path: Path) -> Checkpoint:
     found = find_checkpoint(path)
     match = NAME.fullmatch(found.name)
     assert match is not None
+    older = InputError(
+        f"{found}: was written by an older version of gyrax; train again, or use that version."
+    )
     if (found / "meta.json").is_file():
-        raise InputError(
-            f"{found}: was written by an older version of gyrax; train again, or use that version."
-        )
+        raise older
     phase, step = int(match[1]), int(match[2])
     try:
         content, arrays = _restore(found.parent, phase, step)
         if content.pop("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
+            raise older
         settings = from_dict(content.pop("settings"), str(found))
         return Checkpoint(found, Meta(settings=settings, **content), arrays)
     except InputError:
