@@ -83,7 +83,7 @@ def test_departures_of_the_default_preset_have_their_reason_beside_them():
         (("latent_dim = 24", "latent_dim = 24\nlatent_dims = 2"), "encoder has latent_dims, which"),
         (("latent_dim = 24", "latent_dim = \"x\""), "encoder.latent_dim is 'x', expected .* int"),
         (("gate_charts = true", "gate_charts = 1"), "world_model.gate_charts is 1, expected .* bool"),
-        (("recon = 300.0", "rekon = 1.0"), "weights lacks recon and has rekon, which gyrax does not"),
+        (("recon = 1000.0", "rekon = 1.0"), "weights lacks recon and has rekon, which gyrax does not"),
         (("[encoder]", "[encoders]"), "the whole lacks encoder and has encoders"),
         (("[data]", "[data"), "is no TOML file"),
         (("latent_dim = 24", "latent_dim = 1"), "--latent-dim is 1; give 2 or more"),
