@@ -22,6 +22,21 @@ FARTHEST = 3.0
 """Bound on √c‖log₀ z*‖, a distance of 6 from the origin: twice as far as the encoder's points."""
 
 
+def second_difference_map(
+    y: Float[np.ndarray, "M 3 D"], actions: Float[np.ndarray, "M A"], *, time: float = 1.0
+) -> tuple[Float[np.ndarray, "D inputs"], np.floating]:
+    """S and the unit u: the least-squares map from (y, ẏ, a, 1) at the middle of three frames, `time` apart,
+    to the second difference of y over them, with y in units of its root mean square; with a small ridge
+    penalty and in float64."""
+    unit = np.sqrt(np.mean(y**2))
+    before, here, after = (y[:, i] / unit for i in range(FRAMES))
+    known = here, (here - before) / time, np.asarray(actions, np.float64), np.ones((len(y), 1))
+    x = np.concatenate(known, axis=1)
+    penalty = PENALTY * len(x) * np.diag(np.r_[np.ones(x.shape[1] - 1), 0.0])
+    second = (after - 2.0 * here + before) / time**2
+    return np.linalg.solve(x.T @ x + penalty, x.T @ second).T, unit
+
+
 class ServoForce(eqx.Module):
     """r = (e^{γT} ♭log_z(z*)/T − p)/T, a covector: it leads from z to the goal z* within a frame.
 
@@ -86,19 +101,7 @@ class ServoForce(eqx.Module):
         """
         z = jnp.asarray(points)
         y = np.asarray(log_map(jnp.zeros_like(z), z, self.c), np.float64)
-        unit = np.sqrt(np.mean(y**2))
-        y = y / unit
-        before, here, after = (y[:, i] for i in range(FRAMES))
-        inputs = (
-            here,
-            (here - before) / time,
-            np.asarray(actions, np.float64),
-            np.ones((len(y), 1)),
-        )
-        x = np.concatenate(inputs, axis=1)
-        penalty = PENALTY * len(x) * np.diag(np.r_[np.ones(x.shape[1] - 1), 0.0])
-        second = (after - 2.0 * here + before) / time**2
-        matrix = np.linalg.solve(x.T @ x + penalty, x.T @ second).T
+        matrix, unit = second_difference_map(y, actions, time=time)
         dtype = self.start.value.dtype
         start, unit = (Frozen(jnp.asarray(a, dtype)) for a in (matrix, unit))
         return replace(self, start=start, unit=unit)

@@ -118,11 +118,6 @@ def _encoder_loss(settings: Settings) -> Loss:
     return loss
 
 
-def decodes(settings: Settings) -> bool:
-    """Whether a loss needs the features that are decoded from a rollout."""
-    return settings.weights["feature"] > 0
-
-
 def window_losses(
     settings: Settings,
     forecaster: AbstractForecaster,
@@ -131,8 +126,8 @@ def window_losses(
     decoder: Any,
     x: Float[Array, "B H F"],
 ) -> Losses:
-    """Roll out a batch of windows and hold it against their targets, which are detached, and what the
-    `decoder`, if given, makes of it against the features `x`.
+    """Roll out a batch of windows and hold it against their targets, which are detached, and, where that
+    loss has a weight, what the `decoder` makes of it against the features `x`.
 
     Where sampled rollouts are scored as forecasts, every other loss sees the noise-free one, which no
     temperature moves. Without a `key` all is noise-free.
@@ -149,7 +144,7 @@ def window_losses(
     rollout = roll(None if key is None else jr.split(key, count))
     observed = replace(window, target=jax.lax.stop_gradient(window.target))
     features = None
-    if decoder is not None:
+    if settings.weights["feature"] > 0:
         features = jax.vmap(jax.vmap(lambda z: decoder(z)[0]))(rollout.points), x
     c, frame_time = settings.encoder.curvature, settings.integration.frame_time
     return dynamics_losses(DynamicsBatch(rollout, observed, frame_time, c, drawn, features))
@@ -164,8 +159,7 @@ def _world_loss(settings: Settings) -> Loss:
         index = data.index[rows]
         window = gather_windows(*data.latents, data.actions, index, data.mask[rows])
         x = data.x[index[:, -window.horizon :]]
-        decoder = data.decoder if decodes(settings) else None
-        losses = window_losses(settings, forecaster, window, key, decoder, x)
+        losses = window_losses(settings, forecaster, window, key, data.decoder, x)
         return total(losses, settings.weights), losses
 
     return loss
@@ -187,8 +181,7 @@ def _joint_loss(settings: Settings) -> Loss:
         encoder = encoder_losses(system, x[:, 0], first)
         weights = known.chart_weights[:, -1]
         window = cut_window(z, weights, chart, data.actions[index], data.mask[rows])
-        decoder = system.decoder if decodes(settings) else None
-        dynamics = window_losses(settings, system, window, key, decoder, x[:, context:])
+        dynamics = window_losses(settings, system, window, key, system.decoder, x[:, context:])
         value = phase.encoder_scale * _encoder_total(settings, encoder, epoch)
         value = value + phase.dynamics_scale * total(dynamics, settings.weights)
         return value, encoder | dynamics

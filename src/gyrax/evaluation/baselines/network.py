@@ -17,15 +17,13 @@ from jaxtyping import Array, Float
 
 from gyrax._types import PRNGKey
 from gyrax.evaluation.baselines.tangent import exp_origin, log_origin
+from gyrax.fields.servo import FRAMES, second_difference_map
 from gyrax.model.forecaster import WORLD_MODEL, AbstractForecaster
 from gyrax.model.trajectory import Rollout
 from gyrax.model.window import Window
 from gyrax.nn.frozen import Frozen, grouped
 
 SMALL = 0.01
-FRAMES = 3
-PENALTY = 1e-4
-"""Of the least squares, as of the servo force's."""
 MEMORY = 64
 
 
@@ -100,12 +98,7 @@ class Network(AbstractForecaster):
         middle = FRAMES - 1 - windows.context.shape[1]
         whole = np.asarray(windows.mask)[:, middle] > 0
         v = np.asarray(log_origin(frames[whole], self.c), np.float64)
-        unit = np.sqrt(np.mean(v**2))
-        before, here, after = (v[:, i] / unit for i in range(FRAMES))
-        actions = np.asarray(windows.actions, np.float64)[whole, middle]
-        x = np.concatenate([here, here - before, actions, np.ones((len(v), 1))], axis=1)
-        penalty = PENALTY * len(x) * np.diag(np.r_[np.ones(x.shape[1] - 1), 0.0])
-        matrix = np.linalg.solve(x.T @ x + penalty, x.T @ (after - 2.0 * here + before)).T
+        matrix, unit = second_difference_map(v, np.asarray(windows.actions)[whole, middle])
         dtype = self.start.value.dtype
         start, unit = (Frozen(jnp.asarray(a, dtype)) for a in (matrix, unit))
         return replace(self, start=start, unit=unit)
