@@ -170,6 +170,8 @@ def world_model_from_arrays(
         dt=dt,
         substeps=substeps,
         beta=beta,
+        use_potential=True,
+        use_control=True,
         use_boris=use_boris,
         use_jump=use_jump,
         c=1.0,

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from commandline import call, refused
+from gyrax.ablation.variants import make_variants, parse_factor
 from gyrax.data.frames import load_frames
 from gyrax.evaluation import cache as caches
 from gyrax.evaluation.contestants import makers
@@ -15,6 +16,7 @@ from gyrax.evaluation.encoded import Encoded
 from gyrax.evaluation.scores import ORDER
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.dataset import Dataset
+from gyrax.training.presets import make_settings
 from gyrax.training.trainer import Trained
 from tiny import TINY
 
@@ -140,6 +142,8 @@ def test_an_ablation_goes_on_where_it_stopped_and_outlives_what_diverges(
     assert [r["variant"] for r in rows] == ["reference", "solver=aboba", "lr_wm=1e30"]
     np.testing.assert_allclose(rows[1]["difference"], rows[1]["error"] - rows[0]["error"])
     assert rows[2] == {"variant": "lr_wm=1e30", "seeds": 1, "diverged": [0]}
+    cell = json.loads(next((tmp_path / "a" / "cells").glob("solver=aboba*")).read_text())
+    np.testing.assert_allclose(rows[1]["error"] ** 2, np.mean(cell["errors"]))  # all as long
     for name in ("table.md", "table.csv", "ablation.png"):
         assert (tmp_path / "a" / name).stat().st_size > 100
     assert "diverged with seed 0" in (tmp_path / "a" / "table.md").read_text()
@@ -157,12 +161,22 @@ def test_an_ablation_goes_on_where_it_stopped_and_outlives_what_diverges(
     refused(*command, *wild, says="the reference diverged with seed 0")
 
 
+def test_what_is_several_settings_goes_together():
+    reference = make_settings(None, TINY)
+    factors = [parse_factor("fields=off"), parse_factor("servo=off")]
+    _, fields, servo = make_variants(reference, factors, grid=False)
+    motion = fields.settings.integration
+    assert not (motion.use_potential or motion.use_control or motion.use_boris)
+    assert servo.settings.world_model.servo == servo.settings.world_model.memory == 0
+
+
 @pytest.mark.parametrize(
     ("vary", "says"),
     [
         ("solver", "write NAME=VALUE,VALUE"),
         ("colour=red", "no such setting"),
         ("boris=maybe", "give on or off"),
+        ("fields=on", "give fields=off"),
         ("dt=small", "give float"),
         ("latent_dim=3,4", "share one encoder"),
         ("curvature=0.1", "give ball or flat"),

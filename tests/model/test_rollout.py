@@ -88,7 +88,8 @@ def test_noise_and_determinism():
 
 @pytest.mark.parametrize(
     "change",
-    [dict(wm_substeps=2), dict(wm_use_boris=False), dict(solver="obabo"), dict(wm_beta_curl=3.0),
+    [dict(wm_substeps=2), dict(wm_use_potential=False), dict(wm_use_control=False),
+     dict(wm_use_boris=False), dict(solver="obabo"), dict(wm_beta_curl=3.0),
      dict(wm_force="gradient"), dict(wm_gamma_friction=3.0), dict(wm_alpha_potential=0.1),
      dict(wm_orthonormal=True), dict(curvature=0.5)],
     ids=lambda change: next(iter(change)),
@@ -103,8 +104,8 @@ def test_every_option_reaches_the_rollout(change):
 def test_context_gives_the_velocity(x64):
     """With no forces and no friction the point goes on along the geodesic that led to it."""
     model = world_model(
-        curvature=0.7, wm_gamma_friction=0.0, wm_output_init=1e-12, wm_alpha_potential=0.0,
-        wm_T_c=0.0, wm_use_jump=False,
+        curvature=0.7, wm_gamma_friction=0.0, wm_output_init=1e-12, wm_T_c=0.0, wm_use_jump=False,
+        wm_use_potential=False, wm_use_control=False, wm_use_boris=False,
     )  # fmt: skip
     z0, actions, w0 = start(jnp.float64)
     before = jnp.array([0.25, -0.25, 0.35])

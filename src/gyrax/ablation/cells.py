@@ -14,7 +14,7 @@ from gyrax._errors import InputError
 from gyrax.ablation.variants import Variant
 from gyrax.evaluation.contestants import makers
 from gyrax.evaluation.encoded import Encoded
-from gyrax.evaluation.forecasts import forecast
+from gyrax.evaluation.forecasts import decode, forecast
 from gyrax.runtime.console import make_progress
 from gyrax.runtime.files import written_whole
 from gyrax.training.fit import DivergedError, fit_each
@@ -22,7 +22,7 @@ from gyrax.training.phases import make_phases
 from gyrax.training.presets import to_dict
 from gyrax.training.settings import Settings
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def run_variant(
     out: Path,
     console: Console,
 ) -> list[dict[str, Any]]:
-    """The cells of one variant, one a seed, trained where `out` does not hold them.
+    """The cells of one variant, one a seed, trained where `out` does not hold them: by episode, the mean
+    squared errors of features at every step.
 
     One that diverges in training is kept as such, so that the others are not lost to it.
     """
@@ -118,10 +119,11 @@ def _train(
                 for _, state, metrics in epochs:
                     progress.update(task, advance=1, note=f"loss {metrics['loss']:.4f}")
                     trained = state.system
-                errors = chosen.errors(forecast(trained, chosen.window))
-                if np.isfinite(errors).all():
+                points = forecast(trained, chosen.window)
+                squares = (decode(encoded.trained.system, points) - chosen.truth) ** 2
+                if np.isfinite(squares).all():
                     episodes = np.unique(chosen.episode)
-                    means = [errors[chosen.episode == e].mean(0).tolist() for e in episodes]
+                    means = [squares[chosen.episode == e].mean((0, 2)).tolist() for e in episodes]
                     found = {"episodes": episodes.tolist(), "errors": means}
             except DivergedError as error:
                 found["diverged"] = error.epoch

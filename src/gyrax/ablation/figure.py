@@ -15,7 +15,7 @@ FAR = 5.0
 
 
 def draw_ablation(summary: dict[str, Any], file: Path) -> Path:
-    """Mean error of every variant, its seeds as dots, and its difference to the reference."""
+    """Error of every variant, its seeds as dots, and its difference to the reference."""
     rows = summary["rows"]
     at = np.arange(len(rows))[::-1]
     height = 1.4 + 0.34 * len(rows)
@@ -41,7 +41,7 @@ def draw_ablation(summary: dict[str, Any], file: Path) -> Path:
     right.axvline(0, color=INK, lw=0.8)
     left.set_yticks(at, [row["variant"] for row in rows])
     left.set_ylim(-0.6, len(rows) - 0.4)
-    left.set_xlabel(f"mean geodesic error over {summary['horizon']} steps")
+    left.set_xlabel(f"RMSE of standardised features, steps 1 to {summary['horizon']}")
     right.set_xlabel("minus the reference (green: better)")
     without_frame((left, right))
     for ax in (left, right):

@@ -22,7 +22,7 @@ from gyrax.training.presets import differences, from_dict, to_dict
 from gyrax.training.settings import Settings
 from gyrax.training.trainer import Trained, Trainer
 
-FORMAT = 2
+FORMAT = 3
 ENCODER = "encoder"
 PARTIAL = f".{ENCODER}.partial"
 MANIFEST = "ablation.json"

@@ -26,8 +26,8 @@ def diverged_seeds(group: list[dict[str, Any]]) -> list[int]:
 
 
 def summarise(cells: dict[str, list[dict[str, Any]]], split: str) -> dict[str, Any]:
-    """One row a variant: mean error and error at the last step, and the paired difference to the
-    reference, each with its interval by bootstrap over episodes, averaged over seeds.
+    """One row a variant: RMSE of standardised features over all steps and at the last one, and the paired
+    difference to the reference, each with its interval by bootstrap over episodes.
 
     An episode counts once, however long it is; only episodes that every variant has are counted. A
     variant of which a seed diverged has no numbers; the reference must not be one.
@@ -50,12 +50,13 @@ def summarise(cells: dict[str, list[dict[str, Any]]], split: str) -> dict[str, A
             rows.append(row | {"diverged": lost[name]})
             continue
         own = values(group)
-        row |= bootstrap.total_mean(own).entries("error")
-        row |= bootstrap.mean(own[..., -1:]).scalar().entries("last")
-        row["per_seed"] = own.mean((1, 2)).tolist()
+        whole = own.mean(-1, keepdims=True)
+        row |= bootstrap.root_mean(whole).scalar().entries("error")
+        row |= bootstrap.root_mean(own[..., -1:]).scalar().entries("last")
+        row["per_seed"] = np.sqrt(whole.mean((1, 2))).tolist()
         if name != REFERENCE:
-            means = (own.mean(-1, keepdims=True), base.mean(-1, keepdims=True))
-            row |= bootstrap.difference(*means).scalar().entries("difference")
+            found = bootstrap.root_difference(whole, base.mean(-1, keepdims=True))
+            row |= found.scalar().entries("difference")
         rows.append(row)
     return {"split": split, "episodes": kept, "horizon": base.shape[-1], "rows": rows}
 
@@ -80,7 +81,7 @@ def divergence(row: dict[str, Any]) -> str:
 
 def _head(summary: dict[str, Any]) -> list[str]:
     horizon = summary["horizon"]
-    return ["variant", "seeds", f"mean of {horizon} steps", f"step {horizon}", "minus reference"]
+    return ["variant", "seeds", f"steps 1 to {horizon}", f"step {horizon}", "minus reference"]
 
 
 def console_table(summary: dict[str, Any]) -> Table:
@@ -88,8 +89,8 @@ def console_table(summary: dict[str, Any]) -> Table:
     episodes, split = len(summary["episodes"]), summary["split"]
     table = make_table(
         _head(summary),
-        title=f"geodesic error on {episodes} {split} episodes, with 95 % intervals; differences are "
-        "paired by seed and episode",
+        title=f"RMSE of standardised features on {episodes} {split} episodes, with 95 % intervals; "
+        "differences are paired by seed and episode",
     )
     for row in summary["rows"]:
         table.add_row(*_cells(row))
@@ -99,8 +100,8 @@ def console_table(summary: dict[str, Any]) -> Table:
 def _markdown(summary: dict[str, Any]) -> str:
     lines = [_head(summary), ["---"] * 5, *(_cells(row) for row in summary["rows"])]
     note = (
-        f"Geodesic error on {len(summary['episodes'])} {summary['split']} episodes, mean and 95 % "
-        "interval by bootstrap over episodes; differences are paired by seed and episode.\n"
+        f"RMSE of standardised features on {len(summary['episodes'])} {summary['split']} episodes, with its "
+        "95 % interval by bootstrap over episodes; differences are paired by seed and episode.\n"
     )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n" + note
 

@@ -10,10 +10,16 @@ from gyrax.training.presets import make_settings
 from gyrax.training.settings import LEAVES, WEIGHTS, Leaf, Settings
 
 ALIASES = {
-    "force": "wm_force", "boris": "wm_use_boris", "jump": "wm_use_jump",
+    "force": "wm_force", "potential": "wm_use_potential", "control": "wm_use_control",
+    "boris": "wm_use_boris", "jump": "wm_use_jump",
     "alpha": "wm_alpha_potential", "temperature": "wm_T_c", "context": "wm_context",
     "substeps": "wm_substeps", "dt": "wm_dt",
 }  # fmt: skip
+WITHOUT = {
+    "fields": {"wm_use_potential": False, "wm_use_control": False, "wm_use_boris": False},
+    "servo": {"wm_servo": 0, "wm_memory": 0},
+}
+"""What is several settings at once, and can be taken away only."""
 SWITCH = {"on": True, "true": True, "off": False, "false": False}
 CURVATURE = ("ball", "flat")
 REFERENCE = "reference"
@@ -73,9 +79,13 @@ def _change(name: str, value: str) -> Change:
                 "another encoder, hence another ablation: --curvature VALUE --out OTHER."
             )
         return Change(text, {}, value == "flat")
+    if name in WITHOUT:
+        if value != "off":
+            raise InputError(f"--vary {text}: give {name}=off.")
+        return Change(text, WITHOUT[name])
     leaf = LEAVES.get(ALIASES.get(name, name).replace("-", "_"))
     if leaf is None:
-        known = ", ".join(["curvature", *ALIASES])
+        known = ", ".join(["curvature", *WITHOUT, *ALIASES])
         raise InputError(f"--vary {name}: no such setting; give one of {known}, or a flag's name.")
     if not may_vary(leaf):
         raise InputError(

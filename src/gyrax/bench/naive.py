@@ -98,18 +98,16 @@ class NaiveFields(AbstractRolloutFields):
         self, z: Vector, action: Action, w: Weights, frame_force: Vector | None = None
     ) -> Forces:
         """Kick and field at one state."""
-        model = self.model
-        if model.potential.force == "gradient":
-            force = jax.grad(lambda x: self.phi(x, w))(z)
-        else:
-            force, _ = model.potential.read(z, potential_outputs(model.potential, z, w))
-        control = model.control.read(z, field_output(model.control, z, action, w))
-        field = None
+        model, kick, field = self.model, jnp.zeros_like(z), None
+        if model.use_potential and model.potential.force == "gradient":
+            kick = jax.grad(lambda x: self.phi(x, w))(z)
+        elif model.use_potential:
+            kick, _ = model.potential.read(z, potential_outputs(model.potential, z, w))
+        if model.use_control:
+            kick = kick - model.control.read(z, field_output(model.control, z, action, w))
         if model.use_boris:
             field = antisymmetric(field_output(model.curl, z, action, w), len(z))
-        return Forces(
-            force - control if frame_force is None else force - control - frame_force, field
-        )
+        return Forces(kick if frame_force is None else kick - frame_force, field)
 
     def readout(self, z: Vector, action: Action, w: Weights) -> Readout:
         """Chart logits and jump rate at one state."""
@@ -118,6 +116,8 @@ class NaiveFields(AbstractRolloutFields):
 
     def phi(self, z: Vector, w: Weights) -> Float[Array, ""]:
         """Effective potential at one state."""
+        if not self.model.use_potential:
+            return jnp.zeros((), z.dtype)
         return self.model.potential.read(z, potential_outputs(self.model.potential, z, w))[1]
 
     def jump(self, y: PhaseState, source: Int[Array, ""], target: Int[Array, ""]) -> PhaseState:

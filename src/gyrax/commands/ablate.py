@@ -24,8 +24,9 @@ class AblateOptions:
 
     vary: list[str] | None = option(
         None,
-        "NAME=V1,V2: a setting by its flag, or solver, force, boris, jump, alpha, temperature, "
-        "context, substeps, dt, curvature=ball,flat. Give it several times.",
+        "NAME=V1,V2: a setting by its flag, or solver, force, potential, control, boris, jump, alpha, "
+        "temperature, context, substeps, dt, curvature=ball,flat, fields=off (potential, control and "
+        "boris), servo=off (its memory too). Give it several times.",
     )
     grid: bool = option(False, "Every combination, not one factor at a time.", "--grid")
     seeds: int = option(3, "Training seeds a variant.")

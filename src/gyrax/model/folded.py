@@ -53,25 +53,24 @@ class AbstractRolloutFields(eqx.Module):
 class FoldedFields(AbstractRolloutFields):
     """Heads that are evaluated at the same point are stacked into one call.
 
-    `forces` has critic, risk, control and (with Boris rotation) curl; `readout` the jump rate.
+    `forces` has critic and risk, control, and curl, of those fields that act; `readout` the jump rate.
     """
 
     fields: Fields
-    force_heads: FoldedAttention
+    acting: tuple[str, ...] = eqx.field(static=True)
+    force_heads: FoldedAttention | None
     rate_head: FoldedAttention
-    potential_heads: FoldedAttention
+    potential_heads: FoldedAttention | None
     chart_target: FoldedChartTarget
     jump_operator: FoldedJumpOperator
 
-    def __init__(self, fields: Fields, *, rotates: bool):
+    def __init__(self, fields: Fields, acting: tuple[str, ...]):
         """Fold once, outside of any loop over steps; under `vmap` with the fields unbatched this is
-        done once per batch. `rotates`: whether the curl field is wanted."""
-        self.fields = fields
-        self.potential_heads = fields.potential.fold()
-        parts = [self.potential_heads, fields.control.fold()]
-        if rotates:
-            parts.append(fields.curl.fold())
-        self.force_heads = stack_fields(parts)
+        done once per batch. `acting`: which of potential, control and curl move the state."""
+        self.fields, self.acting = fields, acting
+        parts = {name: getattr(fields, name).fold() for name in acting}
+        self.potential_heads = parts.get("potential")
+        self.force_heads = stack_fields(list(parts.values())) if parts else None
         self.rate_head = fields.jump_rate.fold()
         self.chart_target = fields.chart_target.fold()
         self.jump_operator = fields.jump_operator.fold()
@@ -84,14 +83,17 @@ class FoldedFields(AbstractRolloutFields):
         frame_force: Vector | None = None,
     ) -> Forces:
         """Kick ∂Φ − u and field F at one state."""
-        fields = self.fields
-        (potential, control, *rotation), _ = self.force_heads(z, action, w)
-        if fields.potential.force == "gradient":
-            force = jax.grad(lambda x: fields.potential.phi(self.potential_heads, x, w))(z)
-        else:
-            force, _ = fields.potential.read(z, potential)
-        curl = fields.curl.read(z, rotation[0][0]) if rotation else None
-        kick = force - fields.control.read(z, control[0])
+        fields, kick, curl = self.fields, jnp.zeros_like(z), None
+        read = () if self.force_heads is None else self.force_heads(z, action, w)[0]
+        for name, out in zip(self.acting, read, strict=True):
+            if name == "control":
+                kick = kick - fields.control.read(z, out[0])
+            elif name == "curl":
+                curl = fields.curl.read(z, out[0])
+            elif fields.potential.force == "gradient":
+                kick = kick + jax.grad(self.phi)(z, w)
+            else:
+                kick = kick + fields.potential.read(z, out)[0]
         return Forces(kick if frame_force is None else kick - frame_force, curl)
 
     def readout(self, z: Vector, action: Float[Array, " A"], w: Float[Array, " K"]) -> Readout:
@@ -100,7 +102,9 @@ class FoldedFields(AbstractRolloutFields):
         return Readout(self.chart_target(z, action), self.fields.jump_rate.read(out[0]))
 
     def phi(self, z: Vector, w: Float[Array, " K"]) -> Float[Array, ""]:
-        """Effective potential Φ at one state."""
+        """Effective potential Φ at one state; zero where the potential does not act."""
+        if self.potential_heads is None:
+            return jnp.zeros((), z.dtype)
         return self.fields.potential.phi(self.potential_heads, z, w)
 
     def jump(self, y: PhaseState, source: Int[Array, ""], target: Int[Array, ""]) -> PhaseState:

@@ -47,6 +47,8 @@ class WorldModel(eqx.Module):
     dt: float = eqx.field(static=True)
     substeps: int = eqx.field(static=True)
     beta: float = eqx.field(static=True)
+    use_potential: bool = eqx.field(static=True)
+    use_control: bool = eqx.field(static=True)
     use_boris: bool = eqx.field(static=True)
     use_jump: bool = eqx.field(static=True)
     c: float = eqx.field(static=True)
@@ -69,9 +71,19 @@ class WorldModel(eqx.Module):
         """Model time of one frame of data."""
         return self.dt * self.substeps
 
+    @property
+    def acting(self) -> tuple[str, ...]:
+        """Which fields move the state."""
+        used = (
+            ("potential", self.use_potential),
+            ("control", self.use_control),
+            ("curl", self.use_boris),
+        )
+        return tuple(name for name, acts in used if acts)
+
     def fold(self) -> AbstractRolloutFields:
         """Every product of parameters that a rollout needs, made once."""
-        return FoldedFields(self.fields, rotates=self.use_boris)
+        return FoldedFields(self.fields, self.acting)
 
     def regressed(self, windows: Window) -> "WorldModel":
         """With the servo force regressed on the first three frames of these windows, if there is one and it

@@ -69,6 +69,8 @@ def build_world_model(settings: Settings, centers: jax.Array, *, key: PRNGKey) -
         dt=motion.dt,
         substeps=motion.substeps,
         beta=motion.beta,
+        use_potential=motion.use_potential,
+        use_control=motion.use_control,
         use_boris=motion.use_boris,
         use_jump=motion.use_jump,
         c=c,

@@ -121,6 +121,10 @@ class IntegrationSettings:
     force: str = setting(
         "--wm-force", "Force as a head, or as the gradient of Φ", choices=("direct", "gradient")
     )
+    use_potential: bool = setting(
+        "--wm-use-potential/--wm-no-potential", "The potential's force acts"
+    )
+    use_control: bool = setting("--wm-use-control/--wm-no-control", "The control's force acts")
     use_boris: bool = setting(
         "--wm-use-boris/--wm-no-boris", "Rotate the momentum by the curl field"
     )
