@@ -24,14 +24,13 @@ from gyrax.training.trainer import Trained
 class Selection:
     """M windows of one split, on the ball of curvature −c, and what the data has beside the latents.
 
-    **Fields:** `window`, the batch; `episode`, which episode each is of; `seen`, features of the last
-    known frame; `truth`, features of the frames that follow; `short`, episodes too short for a window.
+    **Fields:** `window`, the batch; `episode`, which episode each is of; `truth`, features
+    of the frames that follow; `short`, episodes too short for a window.
     """
 
     window: Window
     c: float
     episode: Int[np.ndarray, " M"]
-    seen: Float[np.ndarray, "M F"]
     truth: Float[np.ndarray, "M H F"]
     short: tuple[int, ...] = ()
 
@@ -40,7 +39,7 @@ class Selection:
 
     def take(self, rows: np.ndarray) -> "Selection":
         """Some of the windows."""
-        columns = {name: getattr(self, name)[rows] for name in ("episode", "seen", "truth")}
+        columns = {name: getattr(self, name)[rows] for name in ("episode", "truth")}
         return replace(self, window=jax.tree.map(lambda a: a[rows], self.window), **columns)
 
     def errors(self, points: np.ndarray) -> Float[np.ndarray, "M H"]:
@@ -104,7 +103,6 @@ class Encoded:
             gather_windows(*self.latents, self.dataset.actions, index, windows.mask),
             self.settings.encoder.curvature,
             windows.episode,
-            x[index[:, context - 1]],
             x[index[:, context:]],
             tuple(int(e) for e in episodes[~fits]),
         )

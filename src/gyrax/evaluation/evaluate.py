@@ -9,7 +9,7 @@ from rich.console import Console
 from gyrax._errors import InputError
 from gyrax.evaluation.baselines.autoencoder import Autoencoder
 from gyrax.evaluation.cache import Cache
-from gyrax.evaluation.calibration import calibrated, unexplained
+from gyrax.evaluation.calibration import beyond_linear, calibrated, regression_of
 from gyrax.evaluation.contestants import LEARNED, MODEL, ON_FEATURES, Contest
 from gyrax.evaluation.diagnostics import encoder_diagnostics, rollout_diagnostics
 from gyrax.evaluation.encoded import Encoded, Selection
@@ -187,8 +187,10 @@ def _temperatures(
             f"{encoded.dataset.frames.source}: no validation episode is as long as a window, so the noise of "
             "--samples cannot be calibrated; leave it out, or use longer episodes."
         )
+    linear = regression_of(encoded)
     return [
-        calibrated(system, validation, samples, seed=seed) * unexplained(system, chosen)
+        calibrated(system, linear, validation, samples, seed=seed)
+        * beyond_linear(system, linear, chosen)
         for seed, system in zip(seeds, systems, strict=True)
     ]
 

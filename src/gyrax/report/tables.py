@@ -63,8 +63,8 @@ def temperature_line(report: dict[str, Any]) -> str:
     if not scores["calibrated"]:
         return f"temperature: {drawn} (as trained)"
     return (
-        f"temperature: {drawn} in the median window; in proportion to how far the last known frame is "
-        "from its reconstruction, calibrated on validation episodes"
+        f"temperature: {drawn} in the median window; in proportion to the squared distance of its "
+        "first frame's forecast from a regression's, calibrated on validation episodes"
     )
 
 
