@@ -8,7 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from gyrax.evaluation.contestants import MODEL
 from gyrax.evaluation.evaluate import Evaluation, lively_windows
+from gyrax.evaluation.feature_space import FEATURE
 from gyrax.runtime.drawing import INK, draw_disk, principal_plane, save_figure, without_frame
 
 COLOURS = {
@@ -16,6 +18,11 @@ COLOURS = {
     "ridge": "#2e86ab", "constant_velocity": "#b08968", "persistence": "#8d99ae",
     "shuffled_actions": "#f2b5bd",
 }  # fmt: skip
+BY_FEATURES = {
+    MODEL: "model", FEATURE + "gru": "gru", FEATURE + "mlp": "mlp", FEATURE + "ridge": "ridge",
+    FEATURE + "persistence": "persistence",
+}  # fmt: skip
+"""What is compared in features, and whose colour each has: forecasts that do not see our latent."""
 
 
 def plane_of(target: np.ndarray) -> np.ndarray:
@@ -53,6 +60,36 @@ def draw_rollouts(ax: Axes, evaluation: Evaluation, count: int = 8) -> None:
     ax.set_title(f"{evaluation.report['split']} rollouts in the ball{plane_text}", fontsize=10)
 
 
+def draw_feature_horizon(ax: Axes, report: dict[str, Any]) -> None:
+    """RMSE of standardised features, of the model and of what forecasts the features themselves, at every
+    horizon step, with 95 % intervals; on a logarithmic axis, for persistence errs ten times as much."""
+    steps = report["horizon"]
+    for name in (n for n in BY_FEATURES if n in report):
+        found, colour = report[name], COLOURS[BY_FEATURES[name]]
+        label = f"{name.replace('_', ' ')} ({found['feature_rmse_mean']:.3f} over all)"
+        front = 3 if name == MODEL else 2
+        ax.plot(
+            steps,
+            found["feature_rmse"],
+            _marker(steps),
+            color=colour,
+            label=label,
+            ms=4,
+            zorder=front,
+        )
+        ends = (found[f"feature_rmse_{end}"] for end in ("low", "high"))
+        ax.fill_between(steps, *ends, color=colour, alpha=0.1, lw=0)
+    ax.set_yscale("log")
+    ax.set_xlabel("frames ahead")
+    ax.set_ylabel("RMSE of standardised features")
+    ax.legend(framealpha=0.9, edgecolor="none", fontsize=8)
+    ax.set_title(f"error by horizon, {report['windows']} {report['split']} windows", fontsize=10)
+
+
+def _marker(steps: list[int]) -> str:
+    return "o-" if len(steps) <= 12 else "-"
+
+
 def draw_horizon(ax: Axes, report: dict[str, Any]) -> None:
     """Mean geodesic error of every forecast at every horizon step, with 95 % intervals.
 
@@ -66,9 +103,10 @@ def draw_horizon(ax: Axes, report: dict[str, Any]) -> None:
         skill = found.get("skill_mean")
         title = name.replace("_", " ")
         label = title if skill is None else f"{title} (skill {skill:.2f})"
-        marker = "o-" if len(steps) <= 12 else "-"
         front = 3 if name == "model" else 2
-        ax.plot(steps, found["geodesic"], marker, color=colour, label=label, ms=4, zorder=front)
+        ax.plot(
+            steps, found["geodesic"], _marker(steps), color=colour, label=label, ms=4, zorder=front
+        )
         ax.fill_between(
             steps, found["geodesic_low"], found["geodesic_high"], color=colour, alpha=0.1, lw=0
         )

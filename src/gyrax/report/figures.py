@@ -9,7 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gyrax.evaluation.evaluate import Evaluation
-from gyrax.report.drawing import COLOURS, draw_horizon, draw_losses, draw_rollouts, plane_of
+from gyrax.report.drawing import (
+    COLOURS,
+    draw_feature_horizon,
+    draw_horizon,
+    draw_losses,
+    draw_rollouts,
+    plane_of,
+)
 from gyrax.runtime.drawing import INK, draw_disk, principal_plane, save_figure, without_frame
 
 MOST_FRAMES = 4000
@@ -121,17 +128,20 @@ def report_figures(evaluation: Evaluation, log: Path, folder: Path) -> dict[str,
     report = evaluation.report
     blocks = [report] + ([report["long"]] if report.get("long", {}).get("horizon") else [])
 
-    def horizons(axes: Any) -> None:
+    def horizons(axes: Any, draw: Callable[[Axes, dict[str, Any]], None]) -> None:
         for ax, block in zip(np.atleast_1d(axes), blocks, strict=True):
-            draw_horizon(ax, block | {"split": report["split"]})
+            draw(ax, block | {"split": report["split"]})
 
     drawn: dict[str, tuple[str, Path]] = {}
 
     def add(name: str, caption: str, draw: Callable[[Any], None], **size: Any) -> None:
         drawn[name] = (caption, _save(draw, folder / f"{name}.png", **size))
 
+    wide: dict[str, Any] = dict(columns=len(blocks), width=6.5 * len(blocks))
+    add("features", "RMSE of standardised features by frames ahead; bands are 95 % intervals over episodes.",
+        lambda axes: horizons(axes, draw_feature_horizon), **wide)  # fmt: skip
     add("horizon", "Geodesic error by frames ahead; bands are 95 % intervals over episodes.",
-        horizons, columns=len(blocks), width=6.5 * len(blocks))  # fmt: skip
+        lambda axes: horizons(axes, draw_horizon), **wide)  # fmt: skip
     add("rollouts", "Rollouts in the ball against the truth.",
         lambda ax: draw_rollouts(ax, evaluation))  # fmt: skip
     if evaluation.sampled is not None:
