@@ -14,7 +14,7 @@ from gyrax.evaluation.calibration import LEVEL, calibrated, coverage
 from gyrax.evaluation.encoded import Selection
 from gyrax.evaluation.forecasts import forecast
 from gyrax.evaluation.sampling import at_temperature
-from gyrax.geometry import conformal_factor, exp_map
+from gyrax.geometry import log_map
 from gyrax.model import Window
 from gyrax.nn import Coefficient
 from gyrax.training.build import build_system
@@ -34,9 +34,9 @@ def linear_beside(system, gap):
     """A regression whose forecasts are `gap(window)` away from those of `system`."""
 
     def linear(window):
-        points = jnp.asarray(forecast(system, window)[:, :1])
-        away = gap(window)[:, None, None] / conformal_factor(points)[..., None]
-        return np.asarray(exp_map(points, away * jnp.array([1.0, 0.0, 0.0])))
+        points = jnp.asarray(forecast(system, window)[:, 0])
+        away = gap(window)[:, None] * jnp.array([1.0, 0.0, 0.0])
+        return np.asarray(log_map(jnp.zeros_like(points), points) + away)
 
     return linear
 

@@ -80,9 +80,10 @@ def draw_feature_horizon(ax: Axes, report: dict[str, Any]) -> None:
         ends = (found[f"feature_rmse_{end}"] for end in ("low", "high"))
         ax.fill_between(steps, *ends, color=colour, alpha=0.1, lw=0)
     ax.set_yscale("log")
+    ax.set_ylim(top=3.0 * ax.get_ylim()[1])  # room for the legend
     ax.set_xlabel("frames ahead")
     ax.set_ylabel("RMSE of standardised features")
-    ax.legend(framealpha=0.9, edgecolor="none", fontsize=8)
+    ax.legend(framealpha=0.9, edgecolor="none", fontsize=8, ncols=2, loc="upper left")
     ax.set_title(f"error by horizon, {report['windows']} {report['split']} windows", fontsize=10)
 
 
