@@ -1,1 +1,12 @@
-"""Worlds to act in and to record."""
+"""Worlds to act in and to record. Importing this registers the arm with Gymnasium, if that is installed."""
+
+import contextlib
+
+with contextlib.suppress(ImportError):  # Gymnasium is optional (extra `sim`)
+    import gymnasium
+
+    gymnasium.register(
+        id="gyrax/ArmPush-v0",
+        entry_point="gyrax.envs.arm.environment:ArmPush",
+        max_episode_steps=300,
+    )
