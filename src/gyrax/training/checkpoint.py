@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +20,9 @@ from gyrax.training.build import build_system
 from gyrax.training.presets import from_dict, to_dict
 from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
+from gyrax.training.support import Support
 
-FORMAT = 5
+FORMAT = 6
 NAME = re.compile(r"p([123])_epoch_(\d{5})")
 SYSTEM = ".system"
 
@@ -31,8 +32,8 @@ class Meta(NamedTuple):
 
     **Fields:** `settings`; `phase` and `epochs` finished in it; `features`, the number that the model
     sees; `source`, the data set's place, and `data`, its digest; `constant`, the names of the columns that
-    the model does not see (their values are the normaliser's). Checkpoints of before there were such have
-    none.
+    the model does not see (their values are the normaliser's); `columns` and `action_columns`, the names of
+    all features and actions of the data.
     """
 
     settings: Settings
@@ -41,7 +42,9 @@ class Meta(NamedTuple):
     features: int
     source: str
     data: str
-    constant: Sequence[str] = ()
+    constant: Sequence[str]
+    columns: Sequence[str]
+    action_columns: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,19 @@ class Checkpoint:
         stored["history"] = int(stored["history"])
         return Normaliser(**stored)
 
+    @property
+    def support(self) -> Support:
+        """What the actions of the training episodes are like."""
+        names = Support.__dataclass_fields__
+        return Support(**{name: self.arrays[f"support.{name}"] for name in names})
+
 
 class Saver:
     """Saves the states of one phase in a run folder, while training goes on."""
 
-    def __init__(self, run: Path, phase: int, normaliser: Normaliser, meta: Meta):
-        self.normaliser, self.meta, self.phase = normaliser, meta, phase
+    def __init__(self, run: Path, phase: int, normaliser: Normaliser, support: Support, meta: Meta):
+        self.meta, self.phase = meta, phase
+        self.statistics = _under("normaliser", normaliser) | _under("support", support)
         self.run, self.manager = run, _manager(run, phase, read_only=False)
 
     def __call__(self, state: TrainState) -> Path:
@@ -83,11 +93,10 @@ class Saver:
         import orbax.checkpoint as ocp
 
         epochs = int(state.epoch)
-        statistics = {f"normaliser.{k}": np.asarray(v) for k, v in asdict(self.normaliser).items()}
         meta = self.meta._replace(phase=self.phase, epochs=epochs)
         content = meta._asdict() | {"format": FORMAT, "settings": to_dict(meta.settings)}
         items = ocp.args.Composite(
-            arrays=ocp.args.StandardSave(_named(state) | statistics),
+            arrays=ocp.args.StandardSave(_named(state) | self.statistics),
             meta=ocp.args.JsonSave(content),
         )
         self.manager.save(epochs - 1, args=items, force=True)
@@ -188,6 +197,11 @@ def _restore(run: Path, phase: int, step: int) -> tuple[dict[str, Any], dict[str
         )
         found = manager.restore(step, args=items)
     return dict(found.meta), found.arrays
+
+
+def _under(prefix: str, statistics: Any) -> dict[str, np.ndarray]:
+    """The fields of a dataclass of arrays and numbers, by prefixed names."""
+    return {f"{prefix}.{name}": np.asarray(value) for name, value in vars(statistics).items()}
 
 
 def _named(tree: Any) -> dict[str, Any]:

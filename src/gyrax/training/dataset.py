@@ -19,6 +19,7 @@ from gyrax.runtime.processes import replicated
 from gyrax.training.phases import Data, Latents, Phase
 from gyrax.training.settings import Settings
 from gyrax.training.step import encode_all
+from gyrax.training.support import Support
 
 VALIDATION_WINDOWS = 2048
 
@@ -81,6 +82,11 @@ class Dataset:
                 f"still left out of the model and of all errors: {', '.join(moving)}"
             )
         return lines
+
+    @cached_property
+    def support(self) -> Support:
+        """What the actions of the training episodes are like."""
+        return Support.fit(self.frames, self.split["train"])
 
     @cached_property
     def train_windows(self) -> Windows:

@@ -185,5 +185,6 @@ class Trainer:
         frames, normaliser = self.dataset.frames, self.dataset.normaliser
         features = self.dataset.x.shape[1]
         data = frames.source, frames.digest, normaliser.left_out(frames)
-        meta = Meta(self.settings, phase.number, 0, features, *data)
-        return Saver(self.run, phase.number, normaliser, meta)
+        names = frames.columns, frames.action_columns
+        meta = Meta(self.settings, phase.number, 0, features, *data, *names)
+        return Saver(self.run, phase.number, normaliser, self.dataset.support, meta)

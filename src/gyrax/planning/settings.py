@@ -1,0 +1,53 @@
+"""How to plan, as numbers and names that are checked once."""
+
+from dataclasses import dataclass
+
+from gyrax._errors import InputError
+
+PLANNERS = ("icem", "cem", "mppi", "gradient")
+OBJECTIVES = ("features", "latent", "reward")
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """How plans are sought, and for what.
+
+    **Fields:** `planner` and `objective`, names; `samples` plans in each of `iterations`; `horizon` frames
+    of a plan, described by `knots`; a new plan every `replan_every` frames; `support`, the weight of actions
+    that are unlike the data; `approach`, of the way to the place behind the object.
+    """
+
+    planner: str = "icem"
+    objective: str = "features"
+    samples: int = 64
+    iterations: int = 3
+    horizon: int = 20
+    knots: int = 4
+    replan_every: int = 5
+    support: float = 0.2
+    approach: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Reject what cannot be planned with, each with its flag."""
+        for flag, value, known in (
+            ("--planner", self.planner, PLANNERS),
+            ("--objective", self.objective, OBJECTIVES),
+        ):
+            if value not in known:
+                raise InputError(f"{flag} is {value!r}; give one of {', '.join(known)}.")
+        for flag, value, low in (
+            ("--samples", self.samples, 1),
+            ("--iterations", self.iterations, 1),
+            ("--plan-horizon", self.horizon, 1),
+            ("--knots", self.knots, 1),
+            ("--replan-every", self.replan_every, 1),
+            ("--support", self.support, 0),
+            ("--approach-weight", self.approach, 0),
+        ):
+            if not value >= low:
+                raise InputError(f"{flag} is {value}; give {low} or more.")
+        if self.knots > self.horizon or self.replan_every > self.horizon:
+            raise InputError(
+                f"--plan-horizon is {self.horizon}; give at least --knots {self.knots} and "
+                f"--replan-every {self.replan_every}."
+            )

@@ -1,0 +1,167 @@
+"""A checkpoint, a task and settings into all that plans are made with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from gyrax._errors import InputError
+from gyrax.model.system import System
+from gyrax.planning.actions import ActionSpace
+from gyrax.planning.cem import CEM
+from gyrax.planning.controller import Controller, Planning, Stop
+from gyrax.planning.gradient import Gradient
+from gyrax.planning.imagination import AbstractImagination, ForecastImagination, Scale
+from gyrax.planning.mppi import MPPI
+from gyrax.planning.objective import (
+    AbstractTerm,
+    Approach,
+    FeatureDistance,
+    LatentDistance,
+    Objective,
+    Reward,
+    Unusual,
+)
+from gyrax.planning.planner import AbstractPlanner
+from gyrax.planning.robot import Robot
+from gyrax.planning.settings import PlanSettings
+from gyrax.training.checkpoint import Checkpoint
+from gyrax.training.support import Support
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be done, beside the goal of each episode.
+
+    **Fields:** `columns`, the features that are to be as in the goal, measured in units of `scale`;
+    `near`, the distance in them below which the robot may stop, or None where it must not; `push`, the columns
+    of effector and object, and how far behind the object's centre it is to be pushed, or None; `reward` of
+    what is achieved and desired, both `(M, G)`, or None where the environment has none of that kind.
+    """
+
+    columns: tuple[int, ...]
+    scale: Float[np.ndarray, " G"]
+    near: float | None = None
+    push: tuple[tuple[int, ...], tuple[int, ...], float] | None = None
+    reward: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+
+    @property
+    def distance(self) -> FeatureDistance:
+        """How far features are from a goal's."""
+        return FeatureDistance(self.columns, jnp.asarray(self.scale, jnp.float32))
+
+
+class SystemEncoder(eqx.Module):
+    """A system's way into its latent space."""
+
+    system: System
+
+    def __call__(self, x: Float[Array, " kept"]) -> tuple[Float[Array, " D"], Float[Array, " K"]]:
+        """Point and chart weights of standardised features."""
+        encoding = self.system.encoder(x)
+        return encoding.z, encoding.chart_weights
+
+
+class SystemDecoder(eqx.Module):
+    """A system's way out of its latent space."""
+
+    system: System
+
+    def __call__(self, z: Float[Array, " D"]) -> Float[Array, " kept"]:
+        """Standardised features of a point."""
+        return self.system.decoder(z)[0]
+
+
+def imagination_of(checkpoint: Checkpoint) -> ForecastImagination:
+    """What a checkpoint's own world model foresees."""
+    system = checkpoint.system()
+    scale = Scale.of(checkpoint.normaliser, checkpoint.support)
+    return ForecastImagination(system, SystemEncoder(system), SystemDecoder(system), scale)
+
+
+def make_objective(
+    settings: PlanSettings, task: Task, support: Support, c: float
+) -> Objective:
+    """The sum of what is wanted, how it is approached and how usual it is. `c`: curvature of the latents.
+
+    Raises `InputError` where the environment has no reward of the needed kind.
+    """
+    weighted: list[tuple[AbstractTerm, float]] = []
+    if settings.objective == "latent":
+        weighted.append((LatentDistance(c), 1.0))
+    elif settings.objective == "features":
+        weighted.append((task.distance, 1.0))
+    elif task.reward is None:
+        raise InputError(
+            "--objective is reward, but the environment's reward is not a function of an achieved and a "
+            "desired goal; give --objective features or latent."
+        )
+    else:
+        weighted.append((Reward(task.reward, task.columns), 1.0))
+    if task.push is not None and settings.approach:
+        effector, target, behind = task.push
+        unit = jnp.asarray(np.mean(task.scale), jnp.float32)
+        reached = behind / 3 if task.near is None else 1.25 * task.near * float(unit)
+        weighted.append((Approach(effector, target, behind, reached, unit), settings.approach))
+    if settings.support:
+        weighted.append((Unusual(_on_device(support)), settings.support))
+    terms, weights = zip(*weighted, strict=True)
+    return Objective(terms, weights)
+
+
+def make_planner(settings: PlanSettings) -> AbstractPlanner:
+    """The planner that is named."""
+    samples, iterations = settings.samples, settings.iterations
+    elites = max(samples // 8, 2)
+    if settings.planner == "mppi":
+        return MPPI(samples, iterations)
+    if settings.planner == "gradient":
+        return Gradient(samples, iterations)
+    if settings.planner == "icem":
+        return CEM(samples, iterations, elites, kept=3, exponent=1.0)
+    return CEM(samples, iterations, elites)
+
+
+def make_planning(
+    imagination: AbstractImagination,
+    robot: Robot,
+    objective: Objective,
+    support: Support,
+    settings: PlanSettings,
+) -> Planning:
+    """All of it as one pure function."""
+    snippets = np.asarray(support.snippets)
+    space = ActionSpace.of(
+        robot.low,
+        robot.high,
+        snippets,
+        horizon=settings.horizon,
+        knots=settings.knots,
+        relative=robot.relative,
+        rate=robot.rate,
+    )
+    pool = space.knots_of(jnp.asarray(snippets[:, 1:]), jnp.asarray(snippets[:, 0]))
+    return Planning(imagination, space, objective, make_planner(settings), pool)
+
+
+def make_controller(
+    planning: Planning, checkpoint: Checkpoint, task: Task, settings: PlanSettings, seed: int = 0
+) -> Controller:
+    """The same in closed loop, with as much memory as the checkpoint's model reads."""
+    trained = checkpoint.meta.settings
+    return Controller(
+        planning,
+        context=trained.integration.context,
+        past=trained.data.action_history,
+        every=settings.replan_every,
+        stop=None if task.near is None else Stop(task.distance, task.near),
+        seed=seed,
+    )
+
+
+def _on_device(support: Support) -> Support:
+    """With arrays that may be arguments of a compiled function."""
+    return eqx.tree_at(lambda s: list(vars(s).values()), support, [jnp.asarray(v) for v in vars(support).values()])
