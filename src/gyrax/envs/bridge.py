@@ -46,8 +46,10 @@ class Bridge:
     environment was registered with, which it no longer obeys; `position_target`, whether an action is a
     target of joint positions; `action_rate` (A,) or None, the largest sensible change of an action from one
     frame to the next; `goal_columns`, where among the features that which a goal is about is; `goal` (G,)
-    or None, the goal now, `features[goal_columns]` once it is reached; `can_restore`, whether `save`,
-    `restore` and `rollout` work.
+    or None, the goal now, `features[goal_columns]` once it is reached; `goal_radius`, how near each body must
+    be to it, or None where only the environment knows; `push`, how a body is brought there by pushing
+    (`EFFECTOR:BODIES:DISTANCE`, see [`Push`][gyrax.planning.setup.Push]), or None; `can_restore`, whether
+    `save`, `restore` and `rollout` work.
     """
 
     goal: Float[np.ndarray, " G"] | None
@@ -65,6 +67,8 @@ class Bridge:
         names = (f"{ACTION}.{i}" for i in range(len(self.low)))
         self.action_columns = self._own.action_columns if self._own else tuple(names)
         self.position_target = bool(env.metadata.get("position_target", False))
+        self.goal_radius: float | None = env.metadata.get("goal_radius")
+        self.push: str | None = env.metadata.get("push")
         rate = env.metadata.get("action_rate")
         self.action_rate = None if rate is None else np.broadcast_to(rate, self.low.shape) * 1.0
         self.goal, self._frame, self._begun, self._pictured = None, 0, False, False
@@ -123,6 +127,18 @@ class Bridge:
             self._own.set_goal(features)
         elif hasattr(self._env.unwrapped, "goal"):
             self._env.unwrapped.goal = self.goal.copy()
+
+    def reward_of(
+        self, achieved: Float[np.ndarray, "M G"], desired: Float[np.ndarray, "M G"]
+    ) -> Float[np.ndarray, " M"]:
+        """The environment's reward of what is achieved where that is desired; see `has_goal_reward`."""
+        compute = self._env.unwrapped.compute_reward
+        return np.asarray(self._guarded("compute_reward", lambda: compute(achieved, desired, {})))
+
+    @property
+    def has_goal_reward(self) -> bool:
+        """Whether the reward is a function of an achieved and a desired goal."""
+        return hasattr(self._env.unwrapped, "compute_reward")
 
     def save(self) -> Any:
         """The full state, for `restore`, `reset` and `rollout`: going on from it is as not stopping."""

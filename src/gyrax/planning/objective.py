@@ -104,18 +104,18 @@ class LatentDistance(AbstractTerm):
 
 
 class Approach(AbstractTerm):
-    """Shaping for pushes: how far the effector is from the place behind the object, seen from the goal.
+    """Shaping for pushes: how far the effector is from the place behind a body, seen from the goal.
 
-    An object moves only where it is touched, so that its distance from the goal says nothing to a plan that
-    does not touch it. The term fades out where the object is at the goal.
+    A body moves only where it is touched, so that its distance from the goal says nothing to a plan that does
+    not touch it. The term fades out where the body is at the goal; of several, one after the other counts.
 
-    **Fields:** `effector` and `target`, columns of the two positions, x y z in one unit, or x y; `behind`,
-    how far from the target's centre the place is, in that unit; `unit`, of the cost; `reached`, the distance
-    from the goal at which the term has faded to a half.
+    **Fields:** `effector` and each of `bodies`, columns of a position, x y z in one unit, or x y; `behind`,
+    how far from a body's centre the place is, in that unit; `unit`, of the cost; `reached`, the distance from
+    the goal at which the term has faded to a half.
     """
 
     effector: tuple[int, ...] = eqx.field(static=True)
-    target: tuple[int, ...] = eqx.field(static=True)
+    bodies: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     behind: float = eqx.field(static=True)
     reached: float = eqx.field(static=True)
     unit: Float[Array, ""]
@@ -128,12 +128,16 @@ class Approach(AbstractTerm):
         present: Float[Array, " A"],
     ) -> Float[Array, ""]:
         """The mean over the plan."""
-        effector, target = (imagined.features[:, np.array(c)] for c in (self.effector, self.target))
-        way = (goal.features[np.array(self.target)] - target).at[:, 2:].set(0.0)  # along the table
-        left = safe_norm(way)
-        place = target - self.behind * way / jnp.maximum(left, 0.1 * self.behind)[:, None]
-        active = jax.nn.sigmoid((left / self.reached - 1.0) * 4.0)
-        return jnp.mean(safe_norm(effector - place) * active) / self.unit
+        effector = imagined.features[:, np.array(self.effector)]
+        cost, turn = jnp.zeros(len(effector)), jnp.ones(len(effector))
+        for body in map(np.array, self.bodies):
+            position = imagined.features[:, body]
+            way = (goal.features[body] - position).at[:, 2:].set(0.0)  # along the table
+            left = safe_norm(way)
+            place = position - self.behind * way / jnp.maximum(left, 0.1 * self.behind)[:, None]
+            active = turn * jax.nn.sigmoid((left / self.reached - 1.0) * 4.0)
+            cost, turn = cost + active * safe_norm(effector - place), turn - active
+        return jnp.mean(cost) / self.unit
 
 
 class Unusual(AbstractTerm):

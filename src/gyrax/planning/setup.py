@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -32,21 +33,55 @@ from gyrax.training.checkpoint import Checkpoint
 from gyrax.training.support import Support
 
 
+class Push(NamedTuple):
+    """How bodies are brought to their goals: the `effector` goes behind them, seen from there, at the distance
+    `behind` from their centres. All are columns of positions, x y z in one unit, or x y."""
+
+    effector: tuple[int, ...]
+    bodies: tuple[tuple[int, ...], ...]
+    behind: float
+
+    @classmethod
+    def parse(cls, text: str, robot: Robot, flag: str) -> "Push":
+        """Read `EFFECTOR:BODIES:DISTANCE`, the first two being patterns of columns. Bodies have as many
+        columns each as the effector. Raises `InputError`, which names `flag`, where it is another thing."""
+        parts = text.split(":")
+        try:
+            effector, bodies = (robot.matching(part, flag) for part in parts[:2])
+            behind = float(parts[2])
+        except (IndexError, ValueError):
+            behind = 0.0
+            effector, bodies = (), ()
+        width = len(effector)
+        if len(parts) != 3 or width not in (2, 3) or len(bodies) % width or not 0 < behind < np.inf:
+            raise InputError(
+                f"{flag} is {text!r}; give EFFECTOR:BODIES:DISTANCE, such as "
+                "'gripper_pose.[xyz]:cube_pose.[xyz]:0.045', with two or three columns for each position."
+            )
+        grouped = tuple(bodies[i : i + width] for i in range(0, len(bodies), width))
+        return cls(effector, grouped, behind)
+
+
 @dataclass(frozen=True)
 class Task:
     """What is to be done, beside the goal of each episode.
 
     **Fields:** `columns`, the features that are to be as in the goal, measured in units of `scale`;
-    `near`, the distance in them below which the robot may stop, or None where it must not; `push`, the columns
-    of effector and object, and how far behind the object's centre it is to be pushed, or None; `reward` of
+    `near`, the distance in them below which the robot may stop, or None where it must not; `push`, how
+    the goal is reached by pushing, or None; `reward` of
     what is achieved and desired, both `(M, G)`, or None where the environment has none of that kind.
     """
 
     columns: tuple[int, ...]
     scale: Float[np.ndarray, " G"]
     near: float | None = None
-    push: tuple[tuple[int, ...], tuple[int, ...], float] | None = None
+    push: Push | None = None
     reward: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+
+    def far(self, features: np.ndarray, goal: np.ndarray) -> np.ndarray:
+        """How far features `(*batch, F)` are from a goal's, on the host."""
+        away = (np.asarray(features) - goal)[..., list(self.columns)] / self.scale
+        return np.sqrt(np.mean(away**2, axis=-1))
 
     @property
     def distance(self) -> FeatureDistance:
@@ -102,10 +137,8 @@ def make_objective(
     else:
         weighted.append((Reward(task.reward, task.columns), 1.0))
     if task.push is not None and settings.approach:
-        effector, target, behind = task.push
         unit = jnp.asarray(np.mean(task.scale), jnp.float32)
-        reached = behind / 3 if task.near is None else 1.25 * task.near * float(unit)
-        weighted.append((Approach(effector, target, behind, reached, unit), settings.approach))
+        weighted.append((Approach(*task.push, task.push.behind / 3, unit), settings.approach))
     if settings.support:
         weighted.append((Unusual(_on_device(support)), settings.support))
     terms, weights = zip(*weighted, strict=True)

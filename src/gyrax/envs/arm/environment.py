@@ -35,6 +35,8 @@ class ArmPush(gymnasium.Env[np.ndarray, np.ndarray]):
         "position_target": True,
         "action_rate": [0.1] * 6,
         "robot": "simulated_arm",
+        "goal_radius": GOAL_RADIUS,
+        "push": "gripper_pose.[xyz]:cube*_pose.[xyz]:0.045",
     }
 
     def __init__(self, cubes: int = 1, render_mode: str | None = None):

@@ -1,13 +1,20 @@
 """Forecasts without a training loop: standing still, going straight on, and ridge regression."""
 
+from typing import Any
+
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from gyrax._types import Point, Scalar
+from gyrax._types import Point, PRNGKey, Scalar
 from gyrax.evaluation.baselines.tangent import distances, exp_origin, log_origin
 from gyrax.geometry import exp_map, log_map
+from gyrax.model.forecaster import AbstractForecaster
+from gyrax.model.trajectory import Rollout
 from gyrax.model.window import Window
+from gyrax.nn.frozen import FROZEN, grouped
 
 PENALTIES = tuple(10.0**k for k in range(-8, 4))
 
@@ -73,3 +80,42 @@ class Ridge:
         """The forecast of every horizon step."""
         steps = [self._point(window, self._inputs(window, s) @ m) for s, m in enumerate(self.maps)]
         return np.stack(steps, axis=1)
+
+
+class LinearForecaster(AbstractForecaster):
+    """A fitted ridge as a forecaster of windows of at most as many frames as it has maps.
+
+    **Fields:** `maps`, one a horizon step, with rows for all actions: those that come later are zero.
+    """
+
+    maps: Float[Array, "H inputs D"]
+    c: float = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, ridge: Ridge, actions: int) -> "LinearForecaster":
+        """With the maps of a ridge for actions of that width."""
+        horizon = len(ridge.maps)
+        known = len(ridge.maps[0]) - 1 - actions
+        maps = np.zeros((horizon, known + horizon * actions + 1, ridge.maps[0].shape[1]))
+        for step, fitted in enumerate(ridge.maps):
+            maps[step, : len(fitted) - 1], maps[step, -1] = fitted[:-1], fitted[-1]
+        return cls(jnp.asarray(maps, jnp.float32), ridge.c)
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Never."""
+        return False
+
+    def groups(self) -> Any:
+        """Nothing trains: it is fitted."""
+        return grouped(self, FROZEN)
+
+    def regressed(self, windows: Window) -> "LinearForecaster":
+        """As it is."""
+        return self
+
+    def rollout(self, window: Window, key: PRNGKey | None = None) -> Rollout:
+        """The points of one window, of the horizon that the ridge was fitted for."""
+        known = log_origin(window.context, self.c).ravel()
+        x = jnp.concatenate([known, window.actions.ravel(), jnp.ones(1)])
+        return Rollout(exp_origin(jnp.einsum("hid,i->hd", self.maps, x), self.c))

@@ -1,0 +1,127 @@
+"""Runs actors in closed loop, and measures how near they come to their goals."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from gyrax.envs.bridge import Bridge
+from gyrax.evaluation.control.actors import Actor
+from gyrax.evaluation.control.pairs import Distance, Pair
+
+AT_ONCE = 50
+"""Simulators that run side by side."""
+LAST = 10
+"""Frames at the end in which a goal must be kept to."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of E episodes of T frames under one actor.
+
+    **Fields:** `distance` from the goal after each action; `success` there; `actions`; `frames`, the last
+    `LAST` ones; `ended`, after how many frames the environment ended the episode (T where it did not).
+    After an end all stays as it was.
+    """
+
+    distance: Float[np.ndarray, "E T"]
+    success: Bool[np.ndarray, "E T"]
+    actions: Float[np.ndarray, "E T A"]
+    frames: Float[np.ndarray, "E last F"]
+    ended: Int[np.ndarray, " E"]
+
+    def __len__(self) -> int:
+        return len(self.distance)
+
+    @property
+    def held(self) -> Bool[np.ndarray, " E"]:
+        """Whether the goal was kept to over the last frames."""
+        return self.success[:, -LAST:].all(1)
+
+    @property
+    def ever(self) -> Bool[np.ndarray, " E"]:
+        """Whether it was reached at all."""
+        return self.success.any(1)
+
+    @property
+    def frames_to_success(self) -> Float[np.ndarray, " E"]:
+        """Frames until it was first reached; NaN where it never was."""
+        return np.where(self.ever, self.success.argmax(1) + 1.0, np.nan)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How success is judged: by `distance` and `tolerance`, or, where `own`, by the environment itself."""
+
+    distance: Distance
+    tolerance: float
+    own: bool
+
+
+def put_to_start(bridge: Bridge, pair: Pair, judge: Judge) -> None:
+    """Bring a simulator to the start of a pair, and tell it the goal if it has one to set."""
+    if pair.state is None:
+        bridge.reset(int(np.random.default_rng([pair.seed, pair.episode]).integers(2**31)))
+        for action in pair.actions[: pair.frame]:
+            bridge.step(action)
+        return
+    bridge.restore(pair.state)
+    if judge.own and pair.replay is not None:
+        bridge.set_goal(pair.goal)
+
+
+def run(
+    actor: Actor,
+    bridges: Sequence[Bridge],
+    pairs: Sequence[Pair],
+    judge: Judge,
+    budget: int,
+    progress: Callable[[int], object] = lambda frames: None,
+) -> Outcome:
+    """Let an actor act for `budget` frames in all pairs, some side by side."""
+    parts = []
+    for first in range(0, len(pairs), len(bridges)):
+        some = pairs[first : first + len(bridges)]
+        parts.append(_run_some(actor, bridges[: len(some)], some, judge, budget, progress))
+    return Outcome(*(np.concatenate([getattr(p, name) for p in parts]) for name in _FIELDS))
+
+
+_FIELDS = tuple(Outcome.__dataclass_fields__)
+
+
+def _run_some(
+    actor: Actor,
+    bridges: Sequence[Bridge],
+    pairs: Sequence[Pair],
+    judge: Judge,
+    budget: int,
+    progress: Callable[[int], object],
+) -> Outcome:
+    for bridge, pair in zip(bridges, pairs, strict=True):
+        put_to_start(bridge, pair, judge)
+    actor.begin(pairs, bridges)
+    goals = np.stack([p.goal for p in pairs])
+    frames, success = np.stack([p.frames[-1] for p in pairs]), np.zeros(len(pairs), bool)
+    ended = np.full(len(pairs), budget)
+    distances, successes, acted, seen = [], [], [], []
+    for frame in range(budget):
+        actions = np.asarray(actor.act(frames))
+        frames, success = frames.copy(), success.copy()
+        near = judge.distance(frames, goals)
+        for i in np.flatnonzero(ended > frame):
+            step = bridges[i].step(actions[i])
+            frames[i] = step.features
+            near[i] = judge.distance(step.features, goals[i])
+            judged = step.success if judge.own else None
+            success[i] = near[i] < judge.tolerance if judged is None else judged
+            if step.terminated or step.truncated:
+                ended[i] = frame + 1
+        distances.append(near)
+        successes.append(success)
+        acted.append(actions)
+        if frame >= budget - LAST:
+            seen.append(frames)
+        progress(len(pairs))
+    axis = lambda parts: np.stack(parts, axis=1)
+    return Outcome(axis(distances), axis(successes), axis(acted), axis(seen), ended)

@@ -1,0 +1,166 @@
+"""Starts and goals for closed loop: states of held-out episodes, and what was seen some frames later."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from gyrax._errors import InputError
+from gyrax.envs.bridge import Bridge
+from gyrax.envs.policies import Policy, RandomPolicy, Start, StartingPolicy
+
+PAST = 10
+"""Frames before a start at least, from which an agent's context and its last actions come."""
+EMPTY_EPISODES = 50
+"""Episodes in a row without a pair, after which there are none."""
+UNLIMITED = 300
+"""Frames of a recorded episode where neither policy nor environment says how many."""
+
+Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Of features `(*batch, F)` from a goal's, in the unit in which success is judged."""
+
+
+class Pair(NamedTuple):
+    """One start and goal.
+
+    **Fields:** `seed` and `episode`, of the recording, and `frame` in it, at which the agent takes over;
+    `state` of the environment there, or None where it is reached by acting as recorded; `frames` (P, F) up to
+    the start and the `actions` that led there, or the one at rest where it is the beginning of the episode;
+    `goal` (F,), the features to be reached; `replay` (H, A), the recorded actions, or None where the goal is
+    the environment's own.
+    """
+
+    seed: int
+    episode: int
+    frame: int
+    state: Any
+    frames: Float[np.ndarray, "P F"]
+    actions: Float[np.ndarray, "Q A"]
+    goal: Float[np.ndarray, " F"]
+    replay: Float[np.ndarray, "H A"] | None
+
+
+@dataclass
+class LeftOut:
+    """How many candidates were not taken, and why."""
+
+    solved: int = 0
+    still: int = 0
+    short: int = 0
+
+
+def own_goal(bridge: Bridge, seed: int, number: int) -> Pair:
+    """The environment's own goal of one reset."""
+    begin = int(np.random.default_rng([seed, number]).integers(2**31))
+    features = bridge.reset(begin)
+    goal = features.copy()
+    assert bridge.goal is not None
+    goal[list(bridge.goal_columns)] = bridge.goal
+    state = bridge.save() if bridge.can_restore else None
+    rest = np.asarray(bridge.rest_action(), np.float32)
+    return Pair(seed, number, 0, state, features[None], rest[None], goal, None)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An episode with the state of every frame, where the environment can be put back into it."""
+
+    frames: Float[np.ndarray, "T F"]
+    actions: Float[np.ndarray, "T A"]
+    states: list[Any]
+
+
+def record_states(bridge: Bridge, policy: Policy, seed: int, number: int) -> Recorded:
+    """Let a policy act in one episode."""
+    rng = np.random.default_rng([seed, number])
+    start = policy.start(rng) if isinstance(policy, StartingPolicy) else Start("")
+    features = bridge.reset(0 if start.state is not None else int(rng.integers(2**31)), start.state)
+    policy.reset(bridge, features, rng)
+    limit = start.frames or bridge.max_frames or UNLIMITED
+    frames, actions, states = [], [], []
+    while len(frames) < limit:
+        frames.append(features)
+        states.append(bridge.save() if bridge.can_restore else None)
+        action = policy.act(features)
+        actions.append(np.asarray(action, np.float32))
+        step = bridge.step(action)
+        features = step.features
+        if step.terminated or step.truncated:
+            break
+    return Recorded(np.stack(frames), np.stack(actions), states)
+
+
+def make_pairs(
+    bridge: Bridge,
+    policy: Policy | None,
+    distance: Distance,
+    tolerance: float,
+    *,
+    count: int,
+    seed: int,
+    ahead: int,
+) -> tuple[list[Pair], LeftOut]:
+    """As many pairs, at most one an episode, whose goal is seen `ahead` frames after its start.
+
+    Where the environment has goals of its own, those, from the beginning of an episode. Left out are pairs
+    that are within `tolerance` of the goal at the start, and recorded ones whose goal is less than twice that
+    away. Raises `InputError` where episodes give none.
+    """
+    bridge.reset(0)
+    own, policy = bridge.goal is not None, policy or RandomPolicy()
+    pairs, left, number, empty = [], LeftOut(), 0, 0
+    rng = np.random.default_rng([seed, 1])
+    while len(pairs) < count:
+        if empty == EMPTY_EPISODES:
+            raise InputError(
+                f"{bridge.id}: {empty} episodes in a row have no start and goal ({left.solved} solved at "
+                f"the start, {left.still} hardly moving, {left.short} too short); give another "
+                "--goal-frames, --goal or a smaller --tolerance."
+            )
+        if own:
+            pair = own_goal(bridge, seed, number)
+            if distance(pair.frames[-1], pair.goal) < tolerance:
+                left.solved, pair = left.solved + 1, None
+        else:
+            recorded = record_states(bridge, policy, seed, number)
+            pair = _chosen(recorded, distance, tolerance, ahead, seed, number, rng, left)
+        if pair is not None:
+            pairs.append(pair)
+        empty, number = 0 if pair is not None else empty + 1, number + 1
+    return pairs, left
+
+
+def _chosen(
+    recorded: Recorded,
+    distance: Distance,
+    tolerance: float,
+    ahead: int,
+    seed: int,
+    number: int,
+    rng: np.random.Generator,
+    left: LeftOut,
+) -> Pair | None:
+    """One pair of an episode, or None where it has none."""
+    frames, actions = recorded.frames, recorded.actions
+    starts = np.arange(PAST, len(frames) - ahead)
+    if not len(starts):
+        left.short += 1
+        return None
+    moved = distance(frames[starts], frames[starts + ahead])
+    starts = starts[moved > 2 * tolerance]
+    if not len(starts):
+        left.solved, left.still = left.solved + int((moved < tolerance).all()), left.still + 1
+        return None
+    t = int(rng.choice(starts))
+    return Pair(
+        seed,
+        number,
+        t,
+        recorded.states[t],
+        frames[: t + 1],
+        actions[:t],
+        frames[t + ahead],
+        actions[t : t + ahead],
+    )
