@@ -11,8 +11,9 @@ import gyrax
 SOURCE = Path(gyrax.__file__).parent
 ROOMS = (
     ("_types", "_errors"), ("geometry", "runtime"), ("dynamics", "nn"), ("fields",), ("atlas",),
-    ("model",), ("losses", "interop"), ("data",), ("envs",), ("training",), ("evaluation",),
-    ("report",), ("ablation", "simulation"), ("bench",), ("commands",), ("__main__",),
+    ("model",), ("losses", "interop"), ("data",), ("envs",), ("training",), ("planning",),
+    ("evaluation",), ("report",), ("ablation", "simulation"), ("bench",), ("commands",),
+    ("__main__",),
 )  # fmt: skip
 FLOORS = {
     "dynamics": (
@@ -23,14 +24,18 @@ FLOORS = {
     ),
     "model": (("fields", "trajectory", "window"), ("folded", "forecaster"), ("world_model",),
               ("system",)),
-    "training": (("log", "sections", "state"), ("optimiser", "settings"),
+    "training": (("log", "sections", "state", "support"), ("optimiser", "settings"),
                  ("build", "phases", "presets"), ("checkpoint", "step"), ("dataset", "fit", "resume"),
                  ("trainer",)),
+    "planning": (("actions", "noise", "planner"),
+                 ("cem", "gradient", "imagination", "mppi", "robot", "settings"), ("objective",),
+                 ("controller",), ("setup",), ("agent",)),
     "evaluation": (
         ("baselines.autoencoder", "baselines.tangent", "forecasts", "intervals", "positions"),
         ("baselines.flat_twin", "baselines.linear", "baselines.network", "diagnostics", "encoded"),
         ("cache", "feature_space", "sampling"), ("calibration", "contestants", "reconstruction"),
-        ("scores",), ("evaluate",),
+        ("scores",), ("evaluate",), ("control.pairs",), ("control.actors",),
+        ("control.closed_loop", "control.imitation"), ("control.task",),
     ),
 }  # fmt: skip
 """The files of the large rooms, from the ground up; packages re-export what is in them."""

@@ -58,14 +58,15 @@ def test_commands(tmp_path, monkeypatch, tiny_folder):
     for words in shown:
         if words[0] in LONG or "smolvla" in words:  # see tests/vla
             continue
-        if words[0] == "simulate-data" and not importlib.util.find_spec("mujoco"):
+        simulated = words[0] in ("simulate-data", "collect")
+        if simulated and not all(map(importlib.util.find_spec, ("mujoco", "gymnasium"))):
             continue
         takes_data = words[0] in ("train", "evaluate") and "--data" not in words
         extra = ["--data", str(tiny_folder)] if takes_data else []
         extra += small if words[0] == "train" else []
         # Baselines are trained by the tests of `evaluate`.
         extra += ["--no-baselines"] if words[0] == "evaluate" else []
-        extra += ["--episodes", "1"] if words[0] == "simulate-data" else []
+        extra += ["--episodes", "1"] if simulated else []
         result = CliRunner().invoke(cli.app, [*words, *extra])
         assert result.exit_code == 0, (words, result.output)
         if words == ("train", "--phase", "2"):

@@ -260,4 +260,5 @@ def test_simulate_data_refuses_unusable_numbers(tmp_path, flag):
 
 def test_simulate_data_needs_an_empty_place(tiny_folder):
     pytest.importorskip("mujoco")
+    pytest.importorskip("gymnasium")
     refused("simulate-data", "--out", tiny_folder, "--episodes", 1, says=str(tiny_folder))

@@ -124,11 +124,12 @@ def test_inverse_kinematics():
 
 
 class TestSimulation:
-    """What needs MuJoCo."""
+    """What needs MuJoCo and Gymnasium."""
 
     @pytest.fixture(autouse=True)
     def _mujoco(self) -> None:
         pytest.importorskip("mujoco")
+        pytest.importorskip("gymnasium")
 
     def test_it_made_the_default_data(self, folder: LeRobotFolder, episodes: list):
         for number, (columns, task) in enumerate(simulate_episodes(2, 0)):

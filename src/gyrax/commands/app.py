@@ -4,6 +4,7 @@ import typer
 
 from gyrax.commands.ablate import ablate
 from gyrax.commands.bench import bench
+from gyrax.commands.collect import collect
 from gyrax.commands.errors import one_line_errors
 from gyrax.commands.evaluate import evaluate
 from gyrax.commands.extract import extract
@@ -18,7 +19,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Learned Hamiltonian Langevin dynamics on the Poincaré ball.",
 )
-for command in (train, evaluate, ablate, simulate, inspect, extract, bench, simulate_data):
+COMMANDS = (
+    train, evaluate, ablate, collect, simulate, inspect, extract, bench, simulate_data,
+)  # fmt: skip
+for command in COMMANDS:
     app.command(command.__name__.replace("_", "-"))(one_line_errors(command))
 
 

@@ -1,7 +1,9 @@
 """Makes a Gymnasium environment by its id; what can go wrong there is said in one line."""
 
+import contextlib
 import importlib
 import importlib.util
+import io
 from typing import Any
 
 from gyrax._errors import InputError
@@ -53,10 +55,16 @@ def _import_gymnasium() -> Any:
 
 
 def _spec(gymnasium: Any, id: str) -> Any:
-    if "gymnasium_robotics" not in id and importlib.util.find_spec("gymnasium_robotics"):
-        gymnasium.register_envs(importlib.import_module("gymnasium_robotics"))
     try:
-        return gymnasium.spec(_plain_id(id))
+        plain = _plain_id(id)
+        try:
+            return gymnasium.spec(plain)
+        except gymnasium.error.Error:
+            if not importlib.util.find_spec("gymnasium_robotics"):
+                raise
+            with contextlib.redirect_stderr(io.StringIO()):  # it warns of what is not asked for
+                gymnasium.register_envs(importlib.import_module("gymnasium_robotics"))
+            return gymnasium.spec(plain)
     except (gymnasium.error.Error, ImportError, ValueError) as error:
         robotics = importlib.util.find_spec("gymnasium_robotics") is None
         more = ", or install what has it (Fetch, mazes: pip install 'gyrax[robotics]')" * robotics

@@ -9,6 +9,7 @@ Action = Float[np.ndarray, " A"]
 Features = Float[np.ndarray, " F"]
 
 
+@runtime_checkable
 class Policy(Protocol):
     """Anything that acts. `bridge` is a `gyrax.envs.bridge.Bridge`."""
 

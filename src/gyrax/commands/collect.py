@@ -1,0 +1,105 @@
+"""`gyrax collect`: episodes of any Gymnasium environment under a policy, as a LeRobot folder."""
+
+import json
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from gyrax._errors import InputError
+from gyrax.commands.flags import option, with_options
+from gyrax.runtime.console import make_progress, print_lines
+
+if TYPE_CHECKING:
+    from gyrax.envs.bridge import Bridge
+    from gyrax.envs.policies import Policy
+
+POLICIES = ("random", "scripted")
+
+
+@dataclass(frozen=True)
+class CollectOptions:
+    """Which environment is recorded, what acts in it, and how much of it."""
+
+    env: str = option(MISSING, "Id of a Gymnasium environment, such as gyrax/ArmPush-v0.")
+    out: Path = option(MISSING, "Folder to write.")
+    episodes: int = option(100, "Number of episodes.")
+    seed: int = option(0, "Random seed.")
+    frames: int | None = option(
+        None, "Frames of an episode. [default: the policy's, or the environment's time limit]"
+    )
+    env_args: str = option("{}", "Arguments of the environment as JSON, such as '{\"cubes\": 2}'.")
+    policy: str = option(
+        "random", "random: smooth exploration. scripted: the environment's own policy."
+    )
+
+    def __post_init__(self) -> None:
+        """Reject unusable values, each with its flag."""
+        from gyrax.envs.collect import SHORTEST
+
+        least = {"episodes": 1, "seed": 0, "frames": SHORTEST}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise InputError(f"--{name} is {value}; give {low} or more.")
+        if self.policy not in POLICIES:
+            raise InputError(f"--policy is {self.policy!r}; give one of {', '.join(POLICIES)}.")
+        self.arguments()
+
+    def arguments(self) -> dict[str, Any]:
+        """What `--env-args` holds. Raises `InputError` for anything but a JSON object."""
+        try:
+            arguments = json.loads(self.env_args)
+        except ValueError as error:
+            raise InputError(_not_an_object(self.env_args, f" ({error})")) from None
+        if not isinstance(arguments, dict):
+            raise InputError(_not_an_object(self.env_args, ""))
+        return arguments
+
+
+@with_options(CollectOptions)
+def collect(options: CollectOptions) -> None:
+    """Act in a Gymnasium environment and write what happens as a LeRobotDataset v3.0 folder."""
+    from gyrax.envs.bridge import Bridge
+    from gyrax.envs.collect import SHORTEST
+    from gyrax.envs.collect import collect as record_folder
+
+    bridge = Bridge.make(options.env, options.arguments())
+    policy = _policy(options, bridge)
+    with make_progress(Console(stderr=True)) as progress:
+        task = progress.add_task("collecting", total=options.episodes, note="episodes")
+        anew = record_folder(
+            options.out,
+            bridge,
+            policy,
+            episodes=options.episodes,
+            seed=options.seed,
+            frames=options.frames,
+            progress=lambda done: progress.update(task, completed=done),
+        )
+    early = f"episodes started anew because they ended before frame {SHORTEST}: {anew}"
+    lines = [
+        f"{options.episodes} episodes of {bridge.id}: {len(bridge.columns)} observed numbers, "
+        f"{len(bridge.low)} of an action, {bridge.fps:g} frames a second",
+        *([early] if anew else []),
+        f"data folder: {options.out}",
+    ]
+    print_lines(lines, Console())
+
+
+def _policy(options: CollectOptions, bridge: "Bridge") -> "Policy":
+    from gyrax.envs.policies import RandomPolicy
+
+    chosen = RandomPolicy() if options.policy == "random" else bridge.scripted()
+    if chosen is None:
+        raise InputError(
+            f"--policy scripted: {bridge.id} has no policy of its own; use --policy random."
+        )
+    return chosen
+
+
+def _not_an_object(text: str, reason: str) -> str:
+    return (
+        f'--env-args is {text[:80]!r}, not a JSON object{reason}; give one such as {{"cubes": 2}}.'
+    )
