@@ -12,7 +12,7 @@ from gyrax.envs.arm.camera import ArmCamera
 from gyrax.envs.arm.columns import FIRST_CUBE, features, rounded
 from gyrax.envs.arm.kinematics import LOWER, UPPER
 from gyrax.envs.arm.motions import FPS
-from gyrax.envs.arm.rollout import rollout
+from gyrax.envs.arm.rollout import ArmRollouts
 from gyrax.envs.arm.scripted import ArmScript
 from gyrax.envs.arm.world import ArmWorld
 
@@ -54,6 +54,7 @@ class ArmPush(gymnasium.Env[np.ndarray, np.ndarray]):
         self.action_space = Box(LOWER, UPPER, dtype=np.float64)
         self._goal: np.ndarray | None = None
         self._camera: ArmCamera | None = None
+        self._rollouts: ArmRollouts | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -106,7 +107,9 @@ class ArmPush(gymnasium.Env[np.ndarray, np.ndarray]):
         self, state: Float[np.ndarray, " S"], actions: Float[np.ndarray, "N H 6"]
     ) -> Float32[np.ndarray, "N H F"]:
         """What is seen after each action, for N sequences from `state`; the environment stays as it is."""
-        return rollout(self.world, state, actions)
+        if self._rollouts is None:
+            self._rollouts = ArmRollouts(self.world)
+        return self._rollouts(state, actions)
 
     def rest_action(self) -> Float[np.ndarray, "6"]:
         """The targets that are held now."""

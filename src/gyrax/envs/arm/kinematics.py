@@ -28,6 +28,21 @@ def tip_position(joints: np.ndarray) -> np.ndarray:
     return np.stack([radius * np.cos(pan), radius * np.sin(pan), height], axis=-1)
 
 
+def tip_quaternion(joints: np.ndarray) -> np.ndarray:
+    """Unit quaternion (..., 4) w x y z of the hand for joint angles (..., 6): roll, pitch, then pan."""
+    pan, pitch, roll = joints[..., 0], joints[..., 1:4].sum(axis=-1), joints[..., 4]
+    (c1, c2, c3), (s1, s2, s3) = ([f(a / 2) for a in (pan, pitch, roll)] for f in (np.cos, np.sin))
+    return np.stack(
+        [
+            c1 * c2 * c3 + s1 * s2 * s3,
+            c1 * c2 * s3 - s1 * s2 * c3,
+            c1 * s2 * c3 + s1 * c2 * s3,
+            s1 * c2 * c3 - c1 * s2 * s3,
+        ],
+        axis=-1,
+    )
+
+
 def reach(tip: np.ndarray, pitch: float, roll: float, gripper: float) -> np.ndarray | None:
     """Joint angles (6,), elbow up, with the tip there and the hand `pitch` below level.
 
