@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gyrax.envs.policies import Policy
 
 POLICIES = ("random", "scripted")
+CANDIDATES = 8
+"""Random motions that are tried before each one that is made: data in which nothing moves teaches little."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def collect(options: CollectOptions) -> None:
 def _policy(options: CollectOptions, bridge: "Bridge") -> "Policy":
     from gyrax.envs.policies import RandomPolicy
 
-    chosen = RandomPolicy() if options.policy == "random" else bridge.scripted()
+    chosen = RandomPolicy(CANDIDATES) if options.policy == "random" else bridge.scripted()
     if chosen is None:
         raise InputError(
             f"--policy scripted: {bridge.id} has no policy of its own; use --policy random."
