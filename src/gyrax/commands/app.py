@@ -9,6 +9,7 @@ from gyrax.commands.errors import one_line_errors
 from gyrax.commands.evaluate import evaluate
 from gyrax.commands.extract import extract
 from gyrax.commands.inspect import inspect
+from gyrax.commands.plan import plan
 from gyrax.commands.simulate import simulate
 from gyrax.commands.simulate_data import simulate_data
 from gyrax.commands.train import train
@@ -20,7 +21,7 @@ app = typer.Typer(
     help="Learned Hamiltonian Langevin dynamics on the Poincaré ball.",
 )
 COMMANDS = (
-    train, evaluate, ablate, collect, simulate, inspect, extract, bench, simulate_data,
+    train, evaluate, ablate, collect, plan, simulate, inspect, extract, bench, simulate_data,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command.__name__.replace("_", "-"))(one_line_errors(command))

@@ -1,5 +1,7 @@
 """What a planner may ask of the actuators: bounds, rates, and the knots by which it describes a plan."""
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -125,7 +127,11 @@ def _spline(horizon: int, knots: int) -> tuple[np.ndarray, np.ndarray]:
     """Parts of unit knots and of a unit starting speed in each frame; clamped at both ends."""
     at = np.concatenate([[0], _knot_frames(horizon, knots) + 1])
     frames = np.arange(1, horizon + 1)
-    one = lambda values, speed: CubicSpline(at, values, bc_type=((1, speed), (1, 0.0)))(frames)
+
+    def one(values: np.ndarray, speed: float) -> np.ndarray:
+        ends: Any = ((1, speed), (1, 0.0))
+        return CubicSpline(at, values, bc_type=ends)(frames)
+
     basis = np.stack([one(np.eye(knots + 1)[k + 1], 0.0) for k in range(knots)], axis=1)
     return basis, one(np.zeros(knots + 1), 1.0)
 

@@ -113,9 +113,7 @@ def robot_of(
     return Robot(tuple(meta.columns), tuple(meta.action_columns), low, high, relative, rate)
 
 
-def scales_of(
-    std: Float[np.ndarray, " F"], columns: tuple[int, ...]
-) -> Float[np.ndarray, " G"]:
+def scales_of(std: Float[np.ndarray, " F"], columns: tuple[int, ...]) -> Float[np.ndarray, " G"]:
     """The standard deviations of these columns; a column that is constant in the data counts in its own
     unit."""
     chosen = np.asarray(std)[list(columns)]

@@ -21,11 +21,12 @@ from gyrax.planning.planner import (
 
 class CEM(AbstractPlanner):
     """The cross-entropy method (Rubinstein and Kroese 2004), or iCEM (Pinneri et al. 2020), which keeps
-    elites and draws coloured noise; here with a constant number of samples, since shapes are fixed under `jax.jit`.
+    elites and draws coloured noise; here with a constant number of samples, as `jax.jit` asks.
 
     **Fields:** `elites`, how many of the `samples` the distribution is fitted to; `kept`, how many of them
-    stand among the candidates of the next iteration; `exponent`, of the noise's colour along the knots: 0 is
-    white; `deviation`, of the first candidates; `smoothing`, the part of the mean and deviation before that is kept; `least`, of the later ones' deviation.
+    stand among the candidates of the next iteration; `exponent`, of the noise's colour along the knots: 0
+    is white; `deviation`, of the first candidates, and `least`, of later ones; `smoothing`, the part of the
+    mean and deviation before that is kept.
     """
 
     samples: int = eqx.field(static=True, default=64)
@@ -50,7 +51,7 @@ class CEM(AbstractPlanner):
 
         def iterate(carry: tuple, xs: tuple) -> tuple:
             (mean, deviation, elite, found), (key, first) = carry, xs
-            noise = coloured_noise(key, self.samples, *mean.shape, self.exponent)
+            noise = coloured_noise(key, (self.samples, *mean.shape), self.exponent)
             knots = mean + deviation * noise.astype(mean.dtype)
             if kept:
                 knots = jnp.where(first, knots, knots.at[-kept:].set(elite[:kept]))

@@ -128,7 +128,7 @@ class Controller:
         """The next action of every episode, planned anew if it is time."""
         assert self.frames is not None, "observe a frame first"
         if self.plan is None or self.done == self.every:
-            self._replan()
+            self.replan()
         assert self.plan is not None
         action = np.where(self.reached()[:, None], self.actions[:, -1], self.plan[:, self.done])
         self.done += 1
@@ -143,7 +143,8 @@ class Controller:
         goals = np.asarray(self.goal.features)
         return np.asarray(self.stop.distance.distance(self.frames[:, -1], goals)) < self.stop.near
 
-    def _replan(self) -> None:
+    def replan(self) -> None:
+        """Make a new plan, from what is left of the one before."""
         count = len(self.actions)
         if self.plan is not None:
             rest, present = self.plan[:, self.done :], self.actions[:, -1]

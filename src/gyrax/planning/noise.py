@@ -9,12 +9,13 @@ from gyrax._types import PRNGKey
 
 
 def coloured_noise(
-    key: PRNGKey, count: int, knots: int, width: int, exponent: float
+    key: PRNGKey, shape: tuple[int, int, int], exponent: float
 ) -> Float[Array, "N K A"]:
     """Normal noise of unit variance whose power falls with frequency f as f^−exponent along the knots.
 
     Source: Timmer and König 1995; the frequency zero counts as the lowest one.
     """
+    count, knots, width = shape
     frequency = np.fft.rfftfreq(knots)
     frequency[0] = frequency[1] if knots > 1 else 1.0
     amplitude = frequency ** (-exponent / 2)

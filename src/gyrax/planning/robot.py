@@ -27,7 +27,7 @@ class Robot:
 
     @property
     def joints(self) -> tuple[int, ...] | None:
-        """For each action the feature of the same name, if all have one: the position that it is a target of."""
+        """For each action the feature of its name, if all have one: the position that it is a target of."""
         names = [short(name) for name in self.columns]
         wanted = [short(name) for name in self.action_columns]
         if not set(wanted) <= set(names):

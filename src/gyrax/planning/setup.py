@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -34,8 +35,8 @@ from gyrax.training.support import Support
 
 
 class Push(NamedTuple):
-    """How bodies are brought to their goals: the `effector` goes behind them, seen from there, at the distance
-    `behind` from their centres. All are columns of positions, x y z in one unit, or x y."""
+    """How bodies are brought to their goals: the `effector` goes behind them, seen from there, at the
+    distance `behind` from their centres. All are columns of positions, x y z in one unit, or x y."""
 
     effector: tuple[int, ...]
     bodies: tuple[tuple[int, ...], ...]
@@ -117,9 +118,7 @@ def imagination_of(checkpoint: Checkpoint) -> ForecastImagination:
     return ForecastImagination(system, SystemEncoder(system), SystemDecoder(system), scale)
 
 
-def make_objective(
-    settings: PlanSettings, task: Task, support: Support, c: float
-) -> Objective:
+def make_objective(settings: PlanSettings, task: Task, support: Support, c: float) -> Objective:
     """The sum of what is wanted, how it is approached and how usual it is. `c`: curvature of the latents.
 
     Raises `InputError` where the environment has no reward of the needed kind.
@@ -140,7 +139,7 @@ def make_objective(
         unit = jnp.asarray(np.mean(task.scale), jnp.float32)
         weighted.append((Approach(*task.push, task.push.behind / 3, unit), settings.approach))
     if settings.support:
-        weighted.append((Unusual(_on_device(support)), settings.support))
+        weighted.append((Unusual(jax.tree.map(jnp.asarray, support)), settings.support))
     terms, weights = zip(*weighted, strict=True)
     return Objective(terms, weights)
 
@@ -193,8 +192,3 @@ def make_controller(
         stop=None if task.near is None else Stop(task.distance, task.near),
         seed=seed,
     )
-
-
-def _on_device(support: Support) -> Support:
-    """With arrays that may be arguments of a compiled function."""
-    return eqx.tree_at(lambda s: list(vars(s).values()), support, [jnp.asarray(v) for v in vars(support).values()])

@@ -1,7 +1,7 @@
 """Who acts in closed loop: the agent, and what a person would use in its place."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +16,7 @@ Frames = Float[np.ndarray, "E F"]
 Actions = Float[np.ndarray, "E A"]
 
 
+@runtime_checkable
 class Actor(Protocol):
     """Acts in E episodes side by side. It sees observations; only the oracle looks at `bridges`."""
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from gyrax.envs.bridge import Bridge
 from gyrax.evaluation.control.actors import Actor
-from gyrax.evaluation.control.pairs import Distance, Pair
+from gyrax.evaluation.control.pairs import Judge, Pair
 
 AT_ONCE = 50
 """Simulators that run side by side."""
@@ -37,26 +37,17 @@ class Outcome:
     @property
     def held(self) -> Bool[np.ndarray, " E"]:
         """Whether the goal was kept to over the last frames."""
-        return self.success[:, -LAST:].all(1)
+        return np.all(self.success[:, -LAST:], axis=1, keepdims=False)
 
     @property
     def ever(self) -> Bool[np.ndarray, " E"]:
         """Whether it was reached at all."""
-        return self.success.any(1)
+        return np.any(self.success, axis=1)
 
     @property
     def frames_to_success(self) -> Float[np.ndarray, " E"]:
         """Frames until it was first reached; NaN where it never was."""
         return np.where(self.ever, self.success.argmax(1) + 1.0, np.nan)
-
-
-@dataclass(frozen=True)
-class Judge:
-    """How success is judged: by `distance` and `tolerance`, or, where `own`, by the environment itself."""
-
-    distance: Distance
-    tolerance: float
-    own: bool
 
 
 def put_to_start(bridge: Bridge, pair: Pair, judge: Judge) -> None:
@@ -108,8 +99,8 @@ def _run_some(
     for frame in range(budget):
         actions = np.asarray(actor.act(frames))
         frames, success = frames.copy(), success.copy()
-        near = judge.distance(frames, goals)
-        for i in np.flatnonzero(ended > frame):
+        near = np.array(judge.distance(frames, goals))
+        for i in np.flatnonzero(ended > frame).tolist():
             step = bridges[i].step(actions[i])
             frames[i] = step.features
             near[i] = judge.distance(step.features, goals[i])

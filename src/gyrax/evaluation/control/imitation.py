@@ -78,11 +78,11 @@ class Examples(NamedTuple):
 
 def examples_of(dataset: Dataset) -> Examples:
     """Of the training episodes; the first frame of each, which has no action before, is left out."""
-    offsets, rows, remaining = dataset.frames.offsets, [], []
-    for episode in dataset.split["train"]:
-        frames = np.arange(offsets[episode] + 1, offsets[episode + 1] - 1)
-        rows.append(frames)
-        remaining.append(offsets[episode + 1] - 1 - frames)
+    offsets, rows, remaining = dataset.frames.offsets.tolist(), [], []
+    for episode in dataset.split["train"].tolist():
+        last = offsets[episode + 1] - 1
+        rows.append(np.arange(offsets[episode] + 1, last))
+        remaining.append(last - rows[-1])
     return Examples(np.concatenate(rows), np.concatenate(remaining))
 
 
@@ -91,7 +91,8 @@ def trained(imitator: Imitator, dataset: Dataset, seed: int) -> Imitator:
     examples, width = examples_of(dataset), dataset.frames.actions.shape[1]
     order = np.random.default_rng(seed).integers(len(examples.frame), size=(UPDATES, BATCH))
     arrays = dataset.x, dataset.actions[:, :width], *examples
-    return _train(imitator, *map(jnp.asarray, (*arrays, order)), jr.key(seed))
+    x, actions, frame, left, rows = map(jnp.asarray, (*arrays, order))
+    return _train(imitator, x, actions, frame, left, rows, jr.key(seed))
 
 
 @eqx.filter_jit

@@ -18,8 +18,18 @@ EMPTY_EPISODES = 50
 UNLIMITED = 300
 """Frames of a recorded episode where neither policy nor environment says how many."""
 
-Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Of features `(*batch, F)` from a goal's, in the unit in which success is judged."""
+
+@dataclass(frozen=True)
+class Judge:
+    """How success is judged: by `distance` and `tolerance`, or, where `own`, by the environment itself.
+
+    `distance` is that of features `(*batch, F)` from a goal's; an environment that judges itself has a
+    tolerance too where it tells it, or 0.
+    """
+
+    distance: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    tolerance: float
+    own: bool
 
 
 class Pair(NamedTuple):
@@ -95,8 +105,7 @@ def record_states(bridge: Bridge, policy: Policy, seed: int, number: int) -> Rec
 def make_pairs(
     bridge: Bridge,
     policy: Policy | None,
-    distance: Distance,
-    tolerance: float,
+    judge: Judge,
     *,
     count: int,
     seed: int,
@@ -105,8 +114,8 @@ def make_pairs(
     """As many pairs, at most one an episode, whose goal is seen `ahead` frames after its start.
 
     Where the environment has goals of its own, those, from the beginning of an episode. Left out are pairs
-    that are within `tolerance` of the goal at the start, and recorded ones whose goal is less than twice that
-    away. Raises `InputError` where episodes give none.
+    that are within the tolerance of the goal at the start, and recorded ones whose goal is less than twice
+    that away. Raises `InputError` where episodes give none.
     """
     bridge.reset(0)
     own, policy = bridge.goal is not None, policy or RandomPolicy()
@@ -121,11 +130,11 @@ def make_pairs(
             )
         if own:
             pair = own_goal(bridge, seed, number)
-            if distance(pair.frames[-1], pair.goal) < tolerance:
+            if judge.distance(pair.frames[-1], pair.goal) < judge.tolerance:
                 left.solved, pair = left.solved + 1, None
         else:
             recorded = record_states(bridge, policy, seed, number)
-            pair = _chosen(recorded, distance, tolerance, ahead, seed, number, rng, left)
+            pair = _chosen(recorded, judge, ahead, seed, number, rng, left)
         if pair is not None:
             pairs.append(pair)
         empty, number = 0 if pair is not None else empty + 1, number + 1
@@ -134,8 +143,7 @@ def make_pairs(
 
 def _chosen(
     recorded: Recorded,
-    distance: Distance,
-    tolerance: float,
+    judge: Judge,
     ahead: int,
     seed: int,
     number: int,
@@ -148,10 +156,10 @@ def _chosen(
     if not len(starts):
         left.short += 1
         return None
-    moved = distance(frames[starts], frames[starts + ahead])
-    starts = starts[moved > 2 * tolerance]
+    moved = judge.distance(frames[starts], frames[starts + ahead])
+    starts = starts[moved > 2 * judge.tolerance]
     if not len(starts):
-        left.solved, left.still = left.solved + int((moved < tolerance).all()), left.still + 1
+        left.solved, left.still = left.solved + int((moved < judge.tolerance).all()), left.still + 1
         return None
     t = int(rng.choice(starts))
     return Pair(

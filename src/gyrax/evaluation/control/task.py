@@ -7,7 +7,7 @@ import numpy as np
 
 from gyrax._errors import InputError
 from gyrax.envs.bridge import Bridge
-from gyrax.evaluation.control.closed_loop import Judge
+from gyrax.evaluation.control.pairs import Judge
 from gyrax.planning.agent import scales_of
 from gyrax.planning.robot import Robot, short
 from gyrax.planning.setup import Push, Task

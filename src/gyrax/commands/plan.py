@@ -1,0 +1,152 @@
+"""`gyrax plan`: act on a world model's forecasts in closed loop, beside what one would use instead."""
+
+import json
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from gyrax._errors import InputError
+from gyrax.commands.flags import DATA, DEVICE, option, with_options
+from gyrax.data.frames import load_frames
+from gyrax.data.lerobot.folder import DEFAULT_FOLDER
+from gyrax.planning.settings import OBJECTIVES, PLANNERS, PlanSettings
+from gyrax.runtime.console import print_lines
+from gyrax.runtime.device import prepare_device
+from gyrax.training.checkpoint import open_checkpoint
+from gyrax.training.dataset import Dataset
+from gyrax.training.trainer import Trained
+
+DEFAULTS = PlanSettings()
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What is planned for, how, against whom, and what is told of it."""
+
+    checkpoint: Path = option(MISSING, "Run folder or checkpoint.")
+    env: str = option("gyrax/ArmPush-v0", "Id of a Gymnasium environment.")
+    env_args: str = option("{}", "Arguments of the environment, as JSON.")
+    data: Path | None = option(None, DATA)
+    planner: str = option(DEFAULTS.planner, f"One of {', '.join(PLANNERS)}.")
+    objective: str = option(DEFAULTS.objective, f"One of {', '.join(OBJECTIVES)}.")
+    goal: str | None = option(
+        None, "Patterns of the columns that are to be as in the goal, e.g. 'cube_pose.*'."
+    )
+    push: str | None = option(
+        None, "EFFECTOR:BODIES:DISTANCE: bodies are pushed from behind; columns by patterns."
+    )
+    tolerance: float | None = option(
+        None, "Success within so many standard deviations, not by the environment's test."
+    )
+    goal_frames: int = option(60, "Frames from start to goal, where goals are recorded.")
+    frames: int | None = option(None, "Frames to reach it. [default: twice --goal-frames]")
+    episodes: int = option(40, "Pairs of start and goal.")
+    samples: int = option(DEFAULTS.samples, "Plans that are tried in an iteration.")
+    iterations: int = option(DEFAULTS.iterations, "Iterations of a search.")
+    plan_horizon: int = option(DEFAULTS.horizon, "Frames of a plan.")
+    knots: int = option(DEFAULTS.knots, "Numbers an actuator that describe a plan.")
+    replan_every: int = option(DEFAULTS.replan_every, "Frames from plan to plan.")
+    support: float = option(DEFAULTS.support, "Weight of actions that are unlike the data.")
+    approach: float = option(DEFAULTS.approach, "Weight of the way to the place behind the body.")
+    against: str = option("all", "all, none, or a comma-separated list of rows.")
+    oracle_episodes: int = option(20, "Pairs on which the simulator itself is planned with.")
+    seed: int = option(1, "Seed of starts and goals, and of the planner.")
+    json: bool = option(False, "Print JSON instead of a table.", "--json")
+    video: Path | None = option(None, "Folder for films of successes and failures.")
+    device: str = option("auto", DEVICE)
+
+    def settings(self) -> PlanSettings:
+        """How plans are sought."""
+        return PlanSettings(
+            self.planner,
+            self.objective,
+            self.samples,
+            self.iterations,
+            self.plan_horizon,
+            self.knots,
+            self.replan_every,
+            self.support,
+            self.approach,
+        )
+
+    def checked(self) -> None:
+        """Raises `InputError` for a number that is out of range."""
+        for flag, value in (
+            ("--goal-frames", self.goal_frames),
+            ("--frames", 1 if self.frames is None else self.frames),
+            ("--episodes", self.episodes),
+            ("--oracle-episodes", self.oracle_episodes),
+        ):
+            if value < 1:
+                raise InputError(f"{flag} is {value}; give 1 or more.")
+        if self.seed < 0:
+            raise InputError(f"--seed is {self.seed}; give 0 or more.")
+
+
+@with_options(PlanOptions)
+def plan(options: PlanOptions) -> None:
+    """Plan in closed loop with a world model, beside what one would use instead."""
+    from gyrax.evaluation.cache import Cache
+    from gyrax.evaluation.control.compare import chosen_rows, compare, simulators
+    from gyrax.evaluation.control.contenders import Contenders
+    from gyrax.evaluation.control.pairs import make_pairs
+    from gyrax.evaluation.control.task import assign
+    from gyrax.evaluation.encoded import Encoded
+    from gyrax.report.control import control_tables, write_control
+
+    options.checked()
+    settings, against = options.settings(), chosen_rows(options.against)
+    arguments = _arguments(options.env_args)
+    checkpoint = open_checkpoint(options.checkpoint)
+    prepare_device(options.device)
+    console, messages = Console(), Console(stderr=options.json)
+    bridges = simulators(options.env, arguments, options.episodes)
+    assignment = assign(
+        bridges[0], checkpoint, goal=options.goal, tolerance=options.tolerance, push=options.push
+    )
+    frames = load_frames(options.data or DEFAULT_FOLDER)
+    trained = Trained.of(checkpoint)
+    dataset = Dataset.of(frames, trained.settings, trained.normaliser)
+    print_lines(dataset.remarks("train"), messages)
+    cache = Cache(trained.path.parent, Encoded.of(trained, dataset), messages)
+    contenders = Contenders(
+        checkpoint, assignment, settings, cache, options.goal_frames, options.seed
+    )
+    pairs, left = make_pairs(
+        bridges[0],
+        bridges[0].scripted(),
+        assignment.judge,
+        count=options.episodes,
+        seed=options.seed,
+        ahead=options.goal_frames,
+    )
+    found = compare(
+        contenders,
+        bridges,
+        pairs,
+        left,
+        against=against,
+        budget=options.frames or 2 * options.goal_frames,
+        oracle_pairs=options.oracle_episodes,
+        console=messages,
+    )
+    told = write_control(found, bridges[0], arguments, contenders, options.video, messages)
+    if options.json:
+        print(json.dumps(told.report, indent=1))
+    else:
+        for table in control_tables(told.report):
+            console.print(table)
+    messages.print(f"report: {told.page}", soft_wrap=True, highlight=False)
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    """The environment's arguments. Raises `InputError` where the text is no JSON object."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"--env-args is {text!r}: {error}; give a JSON object.") from None
+    if not isinstance(found, dict):
+        raise InputError(f"--env-args is {text!r}; give a JSON object.")
+    return found
