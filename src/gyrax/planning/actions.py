@@ -3,6 +3,7 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -25,7 +26,7 @@ class ActionSpace(eqx.Module):
 
     low: Float[Array, " A"]
     high: Float[Array, " A"]
-    rate: Float[Array, " A"]
+    rate: Float[Array, " A"] | None
     mean: Float[Array, " A"]
     scale: Float[Array, " A"]
     basis: Float[Array, "H K"]
@@ -60,10 +61,11 @@ class ActionSpace(eqx.Module):
         make = _spline if relative else _linear
         basis, start = make(horizon, knots)
         width = snippets.shape[-1]
-        rates = np.full(width, np.inf) if rate is None else rate
         array = lambda values: jnp.asarray(values, jnp.float32)
         none, one = np.zeros(width), np.ones(width)
-        space = cls(*map(array, (low, high, rates, none, one, basis, start)), relative=relative)
+        rates = None if rate is None else array(rate)
+        bounds, shapes = (array(low), array(high), rates), (array(basis), array(start))
+        space = cls(*bounds, array(none), array(one), *shapes, relative=relative)
         raw = np.asarray(space.knots_of(jnp.asarray(snippets[:, 1:]), jnp.asarray(snippets[:, 0])))
         mean = none if relative else raw.mean((0, 1))
         scale = np.sqrt(np.mean((raw - mean) ** 2, axis=(0, 1)))
@@ -90,10 +92,16 @@ class ActionSpace(eqx.Module):
             wanted = present + self.basis @ jnp.cumsum(moved, 0) + self.start[:, None] * speed
         else:
             wanted = self.basis @ moved
-        steps = jnp.diff(wanted, axis=0, prepend=present[None])
-        limited = present + jnp.cumsum(jnp.clip(steps, -self.rate, self.rate), 0)
-        kept = jnp.where(jnp.isinf(self.rate), wanted, limited)
-        return jnp.clip(kept, self.low, self.high)
+        wanted = jnp.clip(wanted, self.low, self.high)
+        if self.rate is None:
+            return wanted
+        rate = self.rate
+
+        def follow(at: Array, wanted: Array) -> tuple[Array, Array]:
+            at = at + jnp.clip(wanted - at, -rate, rate)
+            return at, at
+
+        return jax.lax.scan(follow, present, wanted)[1]
 
     def knots_of(
         self, actions: Float[Array, "*batch length A"], present: Float[Array, "*batch A"]

@@ -30,10 +30,10 @@ class Support(eqx.Module):
     features are in the units of the data.
     """
 
-    mean: Float[AnyArray, " 2A"]
-    scale: Float[AnyArray, " 2A"]
-    means: Float[AnyArray, "M 2A"]
-    roots: Float[AnyArray, "M 2A 2A"]
+    mean: Float[AnyArray, " both"]
+    scale: Float[AnyArray, " both"]
+    means: Float[AnyArray, "M both"]
+    roots: Float[AnyArray, "M both both"]
     constants: Float[AnyArray, " M"]
     limit: Float[AnyArray, ""]
     snippets: Float[AnyArray, "S length A"]
