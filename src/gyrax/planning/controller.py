@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from gyrax._types import PRNGKey
 from gyrax.planning.actions import ActionSpace
@@ -62,7 +62,7 @@ class Planning(eqx.Module):
 
 @eqx.filter_jit
 def plan_each(
-    planning: Planning, observed: Observed, goal: Goal, mean: Float[Array, "E K A"], keys: PRNGKey
+    planning: Planning, observed: Observed, goal: Goal, mean: Float[Array, "E K A"], keys: Key[Array, " E"]
 ) -> Plan:
     """A plan for each of E episodes."""
     one = lambda args: planning(*args)

@@ -69,7 +69,7 @@ class FeatureDistance(AbstractTerm):
     scale: Float[Array, " G"]
 
     def distance(
-        self, features: Float[AnyArray, "*batch F"], goal: Float[AnyArray, "*batch F"]
+        self, features: Float[AnyArray, "*#batch F"], goal: Float[AnyArray, "*#batch F"]
     ) -> Float[Array, "*batch"]:
         """Of features from the goal's."""
         rows = np.array(self.columns)
