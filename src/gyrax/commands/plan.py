@@ -94,11 +94,15 @@ def plan(options: PlanOptions) -> None:
     from gyrax.evaluation.control.pairs import make_pairs
     from gyrax.evaluation.control.task import assign
     from gyrax.evaluation.encoded import Encoded
-    from gyrax.report.control import control_tables, write_control
+    from gyrax.report.control import write_control
+    from gyrax.report.control_cases import film_files
+    from gyrax.report.control_tables import control_tables
 
     options.checked()
     settings, against = options.settings(), chosen_rows(options.against)
     arguments = _arguments(options.env_args)
+    if options.video is not None:
+        film_files(options.video)  # before hours of planning
     checkpoint = open_checkpoint(options.checkpoint)
     prepare_device(options.device)
     console, messages = Console(), Console(stderr=options.json)

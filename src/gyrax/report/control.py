@@ -1,4 +1,4 @@
-"""What came out of planning in closed loop: as JSON, as a table, and as files in the run folder."""
+"""What came out of planning in closed loop: as JSON, and as files in the run folder."""
 
 import json
 from pathlib import Path
@@ -6,12 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from gyrax.envs.bridge import Bridge
 from gyrax.evaluation.control.compare import Comparison
-from gyrax.evaluation.control.contenders import Contenders
-from gyrax.runtime.console import make_table
+from gyrax.evaluation.control.contenders import MODEL, Contenders
+from gyrax.evaluation.control.groups import groups_held
+from gyrax.report.control_cases import make_cases, write_films
+from gyrax.report.control_figure import best_first, control_figure
+from gyrax.report.control_page import control_page
+from gyrax.runtime.console import print_lines
 from gyrax.runtime.files import written_whole
 
 FOLDER = "plan"
@@ -43,9 +46,9 @@ def control_report(
         "tolerance": assignment.judge.tolerance or None,
         "goal_frames": contenders.ahead,
         "frames": found.budget,
-        "pairs": [{"seed": p.seed, "episode": p.episode, "frame": p.frame} for p in found.pairs],
+        "pairs": _pairs(found),
         "left_out": vars(found.left),
-        "rows": found.rows(),
+        "rows": _rows(found, contenders),
         "absent": found.absent,
         "latency_ms": {"p50": percentile(50), "p95": percentile(95)},
         "model_evaluations": {
@@ -56,6 +59,30 @@ def control_report(
     }
 
 
+def _rows(found: Comparison, contenders: Contenders) -> dict[str, Any]:
+    """The rows, each with the share of episodes in which a group of columns ended at the goal."""
+    columns, std = contenders.assignment.robot.columns, contenders.checkpoint.normaliser.feature_std
+    rows = found.rows()
+    for name, outcome in found.outcomes.items():
+        held = groups_held(outcome, found.pairs, columns, std)
+        rows[name]["groups"] = {group: float(share.mean()) for group, share in held.items()}
+    return rows
+
+
+def _pairs(found: Comparison) -> list[dict[str, Any]]:
+    """What a pair is made again from, and which rows reached its goal and kept to it."""
+    held = {name: outcome.held.tolist() for name, outcome in found.outcomes.items()}
+    return [
+        {
+            "seed": pair.seed,
+            "episode": pair.episode,
+            "frame": pair.frame,
+            "solved_by": [name for name, row in held.items() if number < len(row) and row[number]],
+        }
+        for number, pair in enumerate(found.pairs)
+    ]
+
+
 def write_control(
     found: Comparison,
     bridge: Bridge,
@@ -64,48 +91,20 @@ def write_control(
     video: Path | None,
     console: Console,
 ) -> Told:
-    """Write the report, and draw what can be drawn."""
+    """Write `report.json`, `figure.png` and `report.html` into the run's folder, and films into `video`.
+
+    Where the environment renders nothing, one line on the console says so, and there are no pictures.
+    """
     report = control_report(found, bridge, arguments, contenders)
-    folder = contenders.cache.run / FOLDER
-    page = folder / "report.json"
-    with written_whole(page) as partial:
+    folder, judge = contenders.cache.run / FOLDER, contenders.assignment.judge
+    with written_whole(folder / "report.json") as partial:
         partial.write_text(json.dumps(report, indent=1))
+    figure = control_figure(found, judge.tolerance, folder / "figure.png")
+    outcome = found.outcomes[MODEL]
+    cases = make_cases(bridge, found.pairs, outcome, judge, console)
+    page = folder / "report.html"
+    with written_whole(page) as partial:
+        partial.write_text(control_page(report, best_first(found), figure, cases, bridge.fps))
+    if video is not None and any(case.film for case in cases):
+        print_lines(write_films(video, bridge, found.pairs, outcome, judge), console)
     return Told(report, page)
-
-
-def control_tables(report: dict[str, Any]) -> list[Table]:
-    """One row an actor, the best first, with what hinders those that are absent below."""
-    latency = report["latency_ms"]
-    caption = [f"{name.replace('_', ' ')}: absent; {why}" for name, why in report["absent"].items()]
-    if latency["p50"] is not None:
-        caption.append(f"a plan takes {latency['p50']:.0f} ms, 95 % within {latency['p95']:.0f} ms")
-    left = report["left_out"]
-    caption.append(
-        f"left out: {left['solved']} solved at the start, {left['still']} in which the goal hardly moves, "
-        f"{left['short']} too short"
-    )
-    if report["interrupted"]:
-        caption.append("interrupted: rows that were not finished are missing")
-    table = make_table(
-        ["", "pairs", "success", "95 % interval", "ever", "distance", "frames", "gyrax less this"],
-        title=f"{report['env']}: goal {report['goal_frames']} frames away, {report['frames']} to reach it; "
-        "success: reached and kept over the last 10",
-        caption="\n".join(caption),
-    )
-    for name, row in report["rows"].items():
-        difference = ""
-        if "gyrax_minus_this" in row:
-            values = (row[f"gyrax_minus_this{end}"] for end in ("", "_low", "_high"))
-            difference = "{:+.0%} [{:+.0%}, {:+.0%}]".format(*values)
-        frames = row["frames_to_success"]
-        table.add_row(
-            name.replace("_", " "),
-            str(row["count"]),
-            f"{row['success']:.0%}",
-            f"{row['low']:.0%} to {row['high']:.0%}",
-            f"{row['ever']:.0%}",
-            f"{row['final_distance']:.3f}",
-            "" if frames is None else f"{frames:.0f}",
-            difference,
-        )
-    return [table]

@@ -1,0 +1,50 @@
+"""Which groups of columns end where the goal has them: a cube may be right while the arm is not."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from gyrax.evaluation.control.closed_loop import Outcome
+from gyrax.evaluation.control.pairs import Pair
+from gyrax.evaluation.control.task import TOLERANCE
+from gyrax.planning.robot import short
+
+
+def column_groups(columns: Sequence[str]) -> dict[str, Int[np.ndarray, " G"]]:
+    """Columns by what they share, in order of appearance, each group named as a pattern.
+
+    Of `elbow.pos`, `elbow.vel` and `wrist.pos` the last parts bind (`*.pos`), of `cube.x`, `cube.y` and
+    `tip.x` the first (`cube.*`): a column goes with the part that more columns have, the first if as many. A
+    name in one part goes by its key in the data set (`observation.state.*`).
+    """
+    parts = []
+    for column in columns:
+        name = short(column)
+        head, _, tail = (name if "." in name else column).rpartition(".")
+        parts.append((f"{head}.*" if head else "*", f"*.{tail}"))
+    heads, tails = (Counter(names) for names in zip(*parts, strict=True))
+    groups: dict[str, list[int]] = {}
+    for number, (head, tail) in enumerate(parts):
+        groups.setdefault(head if heads[head] >= tails[tail] else tail, []).append(number)
+    return {name: np.array(numbers) for name, numbers in groups.items()}
+
+
+def groups_held(
+    outcome: Outcome, pairs: Sequence[Pair], columns: Sequence[str], std: Float[np.ndarray, " F"]
+) -> dict[str, Bool[np.ndarray, " E"]]:
+    """For each group the episodes in which it was within 0.25 of the goal in each of the last frames.
+
+    Measured as the root mean square over its columns in standard deviations `std` of the data. Columns that
+    are constant in the data (0) are left out.
+    """
+    goals = np.stack([p.goal for p in pairs[: len(outcome)]])
+    away = outcome.frames - goals[:, None]
+    held = {}
+    for name, group in column_groups(columns).items():
+        kept = group[std[group] > 0]
+        if kept.size:
+            far = np.sqrt(np.mean((away[..., kept] / std[kept]) ** 2, axis=-1))
+            held[name] = (far <= TOLERANCE).all(axis=1)
+    return held
