@@ -36,6 +36,7 @@ FLOORS = {
         ("cache", "feature_space", "sampling"), ("calibration", "contestants", "reconstruction"),
         ("scores",), ("evaluate",), ("control.pairs",), ("control.actors",),
         ("control.closed_loop", "control.imitation"), ("control.task",),
+        ("control.contenders",), ("control.compare",),
     ),
 }  # fmt: skip
 """The files of the large rooms, from the ground up; packages re-export what is in them."""

@@ -10,7 +10,7 @@ from gyrax.planning.controller import Controller, Planning, Stop
 from gyrax.planning.imagination import AbstractImagination, Imagined, SimulatedImagination
 from gyrax.planning.objective import Approach, FeatureDistance, Goal, Objective
 
-SNIPPETS = np.random.default_rng(0).uniform(-0.2, 0.2, (40, 1, 2)).repeat(11, 1)
+SNIPPETS = np.random.default_rng(0).uniform(-0.2, 0.2, (40, 11, 2))
 REACHED = FeatureDistance((0, 1), jnp.ones(2))
 
 

@@ -68,7 +68,7 @@ def test_ridge_foresees_what_it_forecasts(trained, encoded):
     dataset, context = encoded.dataset, encoded.settings.integration.context
     last = int(dataset.frames.offsets[dataset.split["val"][0]]) + context - 1 + 5
     observed, actions = observed_at(dataset, last, 3, context)
-    foreseen = imagination(observed, jnp.asarray(actions)[None])
+    foreseen = eqx.filter_jit(imagination)(observed, jnp.asarray(actions)[None])
     restored = dataset.normaliser.restored(expected[5])
     inside = np.all((dataset.frames.features[last - 1 : last + 1] >= scale.low)
                     & (dataset.frames.features[last - 1 : last + 1] <= scale.high))  # fmt: skip
