@@ -29,13 +29,13 @@ FLOORS = {
                  ("trainer",)),
     "planning": (("actions", "noise", "planner"),
                  ("cem", "gradient", "imagination", "mppi", "robot", "settings"), ("objective",),
-                 ("controller",), ("setup",), ("agent",)),
+                 ("controller",), ("setup",), ("agent",), ("assignment",), ("seeking",)),
     "evaluation": (
         ("baselines.autoencoder", "baselines.tangent", "forecasts", "intervals", "positions"),
         ("baselines.flat_twin", "baselines.linear", "baselines.network", "diagnostics", "encoded"),
         ("cache", "feature_space", "sampling"), ("calibration", "contestants", "reconstruction"),
         ("scores",), ("evaluate",), ("control.pairs",), ("control.actors",),
-        ("control.closed_loop", "control.imitation"), ("control.task",),
+        ("control.closed_loop", "control.imitation"),
         ("control.contenders",), ("control.compare",),
     ),
 }  # fmt: skip

@@ -13,7 +13,7 @@ from gyrax.data.lerobot.folder import DEFAULT_FOLDER, open_folder
 from gyrax.data.lerobot.proprioception import ACTION, ENVIRONMENT, STATE
 from gyrax.data.lerobot.writer import write_folder
 from gyrax.envs.bridge import Bridge
-from gyrax.evaluation.control.task import robot_in
+from gyrax.planning.assignment import robot_in
 
 pytest.importorskip("gymnasium")
 pytest.importorskip("mujoco")
@@ -74,7 +74,9 @@ def test_rows_page_and_a_missing_back_end(arm, tmp_path, monkeypatch):
     assert page.count("<polyline") == 2 and "data:image/jpeg" not in page
     assert page.count("data:image/png") == 1 and "http" not in page
     for pair in report["pairs"]:
-        assert re.search(rf"<td>{pair['seed']}</td><td>{pair['episode']}</td><td>{pair['frame']}<", page)
+        assert re.search(
+            rf"<td>{pair['seed']}</td><td>{pair['episode']}</td><td>{pair['frame']}<", page
+        )
     assert json.loads((run / "plan" / "report.json").read_text()) == report
     assert (run / "plan" / "figure.png").stat().st_size > 10_000
     assert not (tmp_path / "films").exists()

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from gyrax._errors import InputError
 from gyrax.commands.flags import DATA, DEVICE, PRESET, option, with_options, with_settings
-from gyrax.data.frames import load_frames
+from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.runtime.device import prepare_device
@@ -32,7 +32,7 @@ class AblateOptions:
     seeds: int = option(3, "Training seeds a variant.")
     preset: str | None = option(None, PRESET)
     encoder: Path | None = option(None, "Run whose encoder and settings all variants share.")
-    data: Path | None = option(None, DATA)
+    data: list[Path] | None = option(None, DATA)
     split: str = option("val", "Episodes that are scored.")
     out: Path = option(Path("outputs/ablation"), "Folder of cells and tables; may be resumed.")
     device: str = option("auto", DEVICE)
@@ -66,7 +66,7 @@ def ablate(options: AblateOptions, *, given: dict[str, Any]) -> None:
     if reference.training.phase2.epochs == 0:
         raise InputError("--phase2-epochs is 0; an ablation trains phase 2: give 1 or more.")
     prepare_device(options.device)
-    frames = load_frames(options.data or DEFAULT_FOLDER)
+    frames = load_all_frames(options.data or [DEFAULT_FOLDER])
     ablation = Ablation(reference, frames, options.split, options.encoder, options.out)
     ablation.check_folder()
     console, out = Console(), options.out

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gyrax.envs.bridge import Bridge
     from gyrax.envs.policies import Policy
 
-POLICIES = ("random", "scripted")
+POLICIES = ("random", "scripted", "planner")
 CANDIDATES = 8
 """Random motions that are tried before each one that is made: data in which nothing moves teaches little."""
 
@@ -33,7 +33,14 @@ class CollectOptions:
     )
     env_args: str = option("{}", "Arguments of the environment as JSON, such as '{\"cubes\": 2}'.")
     policy: str = option(
-        "random", "random: smooth exploration. scripted: the environment's own policy."
+        "random",
+        "random: smooth exploration. scripted: the environment's own policy. planner: plans of a world model "
+        "towards frames of its data.",
+    )
+    checkpoint: Path | None = option(None, "Run folder or checkpoint that the planner plans with.")
+    data: list[Path] | None = option(
+        None,
+        "What the planner's goals are drawn from: data of the checkpoint's kind. [default: its own]",
     )
 
     def __post_init__(self) -> None:
@@ -47,6 +54,10 @@ class CollectOptions:
                 raise InputError(f"--{name} is {value}; give {low} or more.")
         if self.policy not in POLICIES:
             raise InputError(f"--policy is {self.policy!r}; give one of {', '.join(POLICIES)}.")
+        if (self.policy == "planner") != (self.checkpoint is not None):
+            raise InputError(
+                "--policy planner and --checkpoint RUN go together; give both or neither."
+            )
         self.arguments()
 
     def arguments(self) -> dict[str, Any]:
@@ -93,6 +104,14 @@ def collect(options: CollectOptions) -> None:
 def _policy(options: CollectOptions, bridge: "Bridge") -> "Policy":
     from gyrax.envs.policies import RandomPolicy
 
+    if options.checkpoint is not None:
+        from gyrax.data.frames import load_all_frames
+        from gyrax.planning.seeking import GoalSeeker
+        from gyrax.training.checkpoint import open_checkpoint
+
+        checkpoint = open_checkpoint(options.checkpoint)
+        frames = load_all_frames(options.data or [Path(checkpoint.meta.source)])
+        return GoalSeeker(checkpoint, bridge, frames.features)
     chosen = RandomPolicy(CANDIDATES) if options.policy == "random" else bridge.scripted()
     if chosen is None:
         raise InputError(

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from gyrax._errors import InputError
 from gyrax.commands.flags import DATA, DEVICE, option, with_options
-from gyrax.data.frames import load_frames
+from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.runtime.console import print_lines
@@ -23,7 +23,7 @@ class EvaluateOptions:
     """What is measured, on what, and how it is printed."""
 
     checkpoint: Path = option(MISSING, "Run folder or checkpoint.")
-    data: Path | None = option(None, DATA)
+    data: list[Path] | None = option(None, DATA)
     split: str = option("test", "train, val or test.")
     json: bool = option(False, "Print JSON instead of a table.", "--json")
     seeds: int = option(1, "With more than 1: train model and baselines once for each seed.")
@@ -50,7 +50,7 @@ def evaluate(options: EvaluateOptions) -> None:
     trained = Trained.of(open_checkpoint(options.checkpoint))
     prepare_device(options.device)
     console, messages = Console(), Console(stderr=options.json)
-    frames = load_frames(options.data or DEFAULT_FOLDER)
+    frames = load_all_frames(options.data or [DEFAULT_FOLDER])
     dataset = Dataset.of(frames, trained.settings, trained.normaliser)
     print_lines(dataset.remarks(options.split), messages)
     evaluation = measure(Encoded.of(trained, dataset), options.split, asked, console=messages)

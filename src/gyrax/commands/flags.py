@@ -22,7 +22,7 @@ PANELS = {
 }
 
 DEVICE = "auto, cpu or cuda."
-DATA = "LeRobot folder or feature cache; the simulated default set if left out."
+DATA = "LeRobot folder or feature cache, several times for several; the default set if left out."
 PRESET = "default, document, quick, or a complete TOML file. [default: default]"
 Device = Annotated[str, typer.Option(help=DEVICE)]
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from gyrax._errors import InputError
 from gyrax.commands.flags import DATA, DEVICE, option, with_options
-from gyrax.data.frames import load_frames
+from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.planning.settings import OBJECTIVES, PLANNERS, PlanSettings
 from gyrax.runtime.console import print_lines
@@ -28,7 +28,7 @@ class PlanOptions:
     checkpoint: Path = option(MISSING, "Run folder or checkpoint.")
     env: str = option("gyrax/ArmPush-v0", "Id of a Gymnasium environment.")
     env_args: str = option("{}", "Arguments of the environment, as JSON.")
-    data: Path | None = option(None, DATA)
+    data: list[Path] | None = option(None, DATA)
     planner: str = option(DEFAULTS.planner, f"One of {', '.join(PLANNERS)}.")
     objective: str = option(DEFAULTS.objective, f"One of {', '.join(OBJECTIVES)}.")
     goal: str | None = option(
@@ -92,8 +92,8 @@ def plan(options: PlanOptions) -> None:
     from gyrax.evaluation.control.compare import chosen_rows, compare, simulators
     from gyrax.evaluation.control.contenders import Contenders
     from gyrax.evaluation.control.pairs import make_pairs
-    from gyrax.evaluation.control.task import assign
     from gyrax.evaluation.encoded import Encoded
+    from gyrax.planning.assignment import assign
     from gyrax.report.control import write_control
     from gyrax.report.control_cases import film_files
     from gyrax.report.control_tables import control_tables
@@ -110,7 +110,7 @@ def plan(options: PlanOptions) -> None:
     assignment = assign(
         bridges[0], checkpoint, goal=options.goal, tolerance=options.tolerance, push=options.push
     )
-    frames = load_frames(options.data or DEFAULT_FOLDER)
+    frames = load_all_frames(options.data or [DEFAULT_FOLDER])
     trained = Trained.of(checkpoint)
     dataset = Dataset.of(frames, trained.settings, trained.normaliser)
     print_lines(dataset.remarks("train"), messages)

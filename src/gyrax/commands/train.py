@@ -9,7 +9,7 @@ from rich.console import Console
 
 from gyrax._errors import InputError
 from gyrax.commands.flags import DATA, DEVICE, PRESET, option, with_options, with_settings
-from gyrax.data.frames import load_frames
+from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.runtime.console import make_table, print_lines
 from gyrax.runtime.device import prepare_device
@@ -40,7 +40,7 @@ class TrainOptions:
 
     preset: str | None = option(None, PRESET)
     phase: str = option("all", "1, 2, 3 or all.")
-    data: Path | None = option(None, DATA)
+    data: list[Path] | None = option(None, DATA)
     out: Path | None = option(None, "Run folder. [default: outputs/vla/joint]")
     resume: Path | None = option(None, "Checkpoint or run folder to go on from.")
     overwrite: bool = option(False, "Replace the run that the folder holds.", "--overwrite")
@@ -68,7 +68,7 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
     check_run_folder(run, resumed, options.overwrite)
     meta = None if resumed is None else resumed.meta
     planned = plan_phases(options.phase, settings, meta)
-    frames = load_frames(options.data or DEFAULT_FOLDER)
+    frames = load_all_frames(options.data or [DEFAULT_FOLDER])
     if resumed is not None:
         check_resumed(resumed, settings, frames, same_phase=resumed.meta.phase in planned)
     dataset = Dataset.of(frames, settings, None if resumed is None else resumed.normaliser)

@@ -1,6 +1,7 @@
 """A data set as arrays of frames: features, actions, and where each episode begins."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from gyrax._errors import InputError
 from gyrax.data.features.cache import FeatureCache, is_cache, open_cache
 from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
 from gyrax.data.lerobot.proprioception import ACTION, column_names, side_by_side, state_keys
@@ -69,6 +71,38 @@ def load_frames(path: str | Path) -> Frames:
     """
     path = Path(path)
     return _of_cache(open_cache(path)) if is_cache(path) else _of_folder(open_folder(path))
+
+
+def load_all_frames(paths: Sequence[str | Path]) -> Frames:
+    """Several data sets of the same columns as one, in the given order; see `load_frames`.
+
+    Raises `InputError` where one cannot be read, or has other columns than the first.
+    """
+    parts = [load_frames(path) for path in paths]
+    first = parts[0]
+    for part in parts[1:]:
+        for what, names, wanted in (
+            ("features", part.columns, first.columns),
+            ("actions", part.action_columns, first.action_columns),
+        ):
+            if names != wanted:
+                strange = sorted(set(names) ^ set(wanted))[:3] or ["their order"]
+                raise InputError(
+                    f"{part.source}: has other {what} than {first.source} ({', '.join(strange)}); give data "
+                    "sets of one robot with the same columns."
+                )
+    if len(parts) == 1:
+        return first
+    borders = np.cumsum([0, *(int(part.offsets[-1]) for part in parts)])
+    offsets = [part.offsets[:-1] + at for part, at in zip(parts, borders, strict=False)]
+    return Frames(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.actions for part in parts]),
+        np.concatenate([*offsets, borders[-1:]]),
+        first.columns,
+        first.action_columns,
+        ", ".join(part.source for part in parts),
+    )
 
 
 def _of_cache(cache: FeatureCache) -> Frames:

@@ -62,7 +62,11 @@ class Planning(eqx.Module):
 
 @eqx.filter_jit
 def plan_each(
-    planning: Planning, observed: Observed, goal: Goal, mean: Float[Array, "E K A"], keys: Key[Array, " E"]
+    planning: Planning,
+    observed: Observed,
+    goal: Goal,
+    mean: Float[Array, "E K A"],
+    keys: Key[Array, " E"],
 ) -> Plan:
     """A plan for each of E episodes."""
     one = lambda args: planning(*args)

@@ -11,7 +11,8 @@ from rich.console import Console
 from gyrax._errors import InputError
 from gyrax.envs.bridge import Bridge
 from gyrax.evaluation.control.closed_loop import Outcome, put_to_start
-from gyrax.evaluation.control.pairs import Judge, Pair
+from gyrax.evaluation.control.pairs import Pair
+from gyrax.planning.assignment import Judge
 from gyrax.runtime.console import make_progress, print_lines
 from gyrax.runtime.films import film_suffix, write_film
 

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from jinja2 import Environment, PackageLoader
 
 from gyrax.evaluation.control.closed_loop import LAST
-from gyrax.evaluation.control.task import TOLERANCE
+from gyrax.planning.assignment import TOLERANCE
 from gyrax.planning.robot import short
 from gyrax.report.control_cases import HEIGHT, Case
 from gyrax.report.control_tables import HEAD, row_cells

@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float, Int
 
 from gyrax.envs.bridge import Bridge
 from gyrax.evaluation.control.actors import Actor
-from gyrax.evaluation.control.pairs import Judge, Pair
+from gyrax.evaluation.control.pairs import Pair
+from gyrax.planning.assignment import Judge
 
 AT_ONCE = 50
 """Simulators that run side by side."""

@@ -25,9 +25,9 @@ from gyrax.evaluation.control.actors import (
     Servo,
 )
 from gyrax.evaluation.control.imitation import UPDATES, Imitation, Imitator, trained
-from gyrax.evaluation.control.task import Assignment
 from gyrax.evaluation.feature_space import FEATURE, Identity, features_as_latents
 from gyrax.model.forecaster import AbstractForecaster
+from gyrax.planning.assignment import Assignment
 from gyrax.planning.controller import Controller
 from gyrax.planning.imagination import (
     AbstractImagination,

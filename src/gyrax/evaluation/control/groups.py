@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from gyrax.evaluation.control.closed_loop import Outcome
 from gyrax.evaluation.control.pairs import Pair
-from gyrax.evaluation.control.task import TOLERANCE
+from gyrax.planning.assignment import TOLERANCE
 from gyrax.planning.robot import short
 
 

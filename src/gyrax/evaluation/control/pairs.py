@@ -1,6 +1,5 @@
 """Starts and goals for closed loop: states of held-out episodes, and what was seen some frames later."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from jaxtyping import Float
 from gyrax._errors import InputError
 from gyrax.envs.bridge import Bridge
 from gyrax.envs.policies import Policy, RandomPolicy, Start, StartingPolicy
+from gyrax.planning.assignment import Judge
 
 PAST = 10
 """Frames before a start at least, from which an agent's context and its last actions come."""
@@ -17,19 +17,6 @@ EMPTY_EPISODES = 50
 """Episodes in a row without a pair, after which there are none."""
 UNLIMITED = 300
 """Frames of a recorded episode where neither policy nor environment says how many."""
-
-
-@dataclass(frozen=True)
-class Judge:
-    """How success is judged: by `distance` and `tolerance`, or, where `own`, by the environment itself.
-
-    `distance` is that of features `(*batch, F)` from a goal's; an environment that judges itself has a
-    tolerance too where it tells it, or 0.
-    """
-
-    distance: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    tolerance: float
-    own: bool
 
 
 class Pair(NamedTuple):

@@ -1,13 +1,12 @@
 """What is to be done in an environment, how success is judged, and what the robot can do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gyrax._errors import InputError
 from gyrax.envs.bridge import Bridge
-from gyrax.evaluation.control.pairs import Judge
 from gyrax.planning.agent import scales_of
 from gyrax.planning.robot import Robot, short
 from gyrax.planning.setup import Push, Task
@@ -17,6 +16,19 @@ TOLERANCE = 0.25
 """Standard deviations, root mean square over the goal's columns, within which a goal counts as reached."""
 STOP = 0.6
 """The share of the tolerance within which an agent holds still."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How success is judged: by `distance` and `tolerance`, or, where `own`, by the environment itself.
+
+    `distance` is that of features `(*batch, F)` from a goal's; an environment that judges itself has a
+    tolerance too where it tells it, or 0.
+    """
+
+    distance: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    tolerance: float
+    own: bool
 
 
 @dataclass(frozen=True)
