@@ -1,4 +1,4 @@
-"""gyrax's agent as a policy of stable-worldmodel, for every environment whose state is what it was trained on.
+"""gyrax's agent as a policy of stable-worldmodel, where the state is what it was trained on.
 
 Needs the package stable-worldmodel. Its `World` calls `set_env` once and `get_action` at every step:
 
@@ -15,7 +15,7 @@ from gyrax.planning import Agent
 
 
 class GyraxPolicy(BasePolicy):
-    """Plans with a run of gyrax towards `info[goal_key]`, both goal and state being whole frames of its data."""
+    """Plans with a run of gyrax towards `info[goal_key]`; goal and state are whole frames of its data."""
 
     def __init__(
         self,
