@@ -82,7 +82,7 @@ class Task:
     def far(self, features: np.ndarray, goal: np.ndarray) -> np.ndarray:
         """How far features `(*batch, F)` are from a goal's, on the host."""
         away = (np.asarray(features) - goal)[..., list(self.columns)] / self.scale
-        return np.sqrt(np.mean(away**2, axis=-1))
+        return np.asarray(np.sqrt(np.mean(away**2, axis=-1)))
 
     @property
     def distance(self) -> FeatureDistance:

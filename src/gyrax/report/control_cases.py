@@ -42,7 +42,7 @@ class Case:
     pair: Pair
     held: bool
     ever: bool
-    distance: Float[np.ndarray, " ended+1"]
+    distance: Float[np.ndarray, " moments"]
     budget: int
     every: int
     film: list[Picture] = field(default_factory=list)
@@ -109,7 +109,7 @@ def _picture(case: Case, bridge: Bridge, outcome: Outcome, judge: Judge) -> None
     case.film = film
 
 
-def small(picture: Picture) -> Picture:
+def small(picture: Picture) -> UInt8[np.ndarray, "height width 3"]:
     """The picture in the height of a page's."""
     from PIL import Image
 

@@ -15,9 +15,10 @@ from gyrax.planning.robot import short
 def column_groups(columns: Sequence[str]) -> dict[str, Int[np.ndarray, " G"]]:
     """Columns by what they share, in order of appearance, each group named as a pattern.
 
-    Of `elbow.pos`, `elbow.vel` and `wrist.pos` the last parts bind (`*.pos`), of `cube.x`, `cube.y` and
-    `tip.x` the first (`cube.*`): a column goes with the part that more columns have, the first if as many. A
-    name in one part goes by its key in the data set (`observation.state.*`).
+    `tip.x` and `tip.y` are components of one vector, as any last part of one or two characters or digits is
+    (`tip.*`). Else the part binds that more columns have, the first if as many: of `elbow.pos`, `wrist.pos` and
+    `elbow.vel` the last (`*.pos`). A name in one part goes by its key in the data set
+    (`observation.state.*`).
     """
     parts = []
     for column in columns:
@@ -27,7 +28,9 @@ def column_groups(columns: Sequence[str]) -> dict[str, Int[np.ndarray, " G"]]:
     heads, tails = (Counter(names) for names in zip(*parts, strict=True))
     groups: dict[str, list[int]] = {}
     for number, (head, tail) in enumerate(parts):
-        groups.setdefault(head if heads[head] >= tails[tail] else tail, []).append(number)
+        component = len(tail) <= len("*.qw") or tail[2:].isdigit()
+        by_head = component or heads[head] >= tails[tail]
+        groups.setdefault(head if by_head else tail, []).append(number)
     return {name: np.array(numbers) for name, numbers in groups.items()}
 
 
