@@ -11,6 +11,7 @@ import pytest
 
 from gyrax.bench import naive
 from gyrax.fields.antisymmetric import antisymmetric
+from gyrax.nn import Frozen
 from gyrax.training.build import build_system
 from gyrax.training.presets import make_settings
 
@@ -32,8 +33,9 @@ def model_of(gated, dtype):
         "document", SMALL | dict(wm_gate_charts=gated, wm_unit_features=not gated)
     )
     model = build_system(config, 7, key=jr.key(1)).world_model
-    linear = jr.normal(jr.key(3), (4, 5))
-    return eqx.tree_at(lambda m: m.chart_target.linear, model, linear, is_leaf=lambda x: x is None)
+    linear, start = jr.normal(jr.key(3), (4, 5)), Frozen(jr.normal(jr.key(4), (4, 20)))
+    parts = lambda m: (m.chart_target.linear, m.chart_target.start)
+    return eqx.tree_at(parts, model, (linear, start), is_leaf=lambda x: x is None)
 
 
 def samples(dtype, count=6):

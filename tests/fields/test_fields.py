@@ -155,3 +155,20 @@ def test_the_jump_rate_has_tokens_of_its_own_scale():
         eqx.tree_at(lambda m: m.jump_rate.charts.embedding, m, jnp.zeros(0)) for m in (one, two)
     )
     assert eqx.tree_equal(one, two)
+
+
+def test_the_chart_target_starts_as_the_decoders_router():
+    """But for a small term of the action; and it does so once."""
+    system = build_system(make_settings("default", SMALL), 5, key=jr.key(0))
+    router = system.decoder.router
+    router = eqx.tree_at(lambda r: r.position, router, 20.0 * router.position)
+    target = system.world_model.chart_target.started(router.centers, router.quadratic)
+    z = 0.4 * jr.normal(jr.key(1), (50, 4)) / 2.0
+    action = jnp.ones((50, system.world_model.chart_target.actions.weight.shape[0]))
+    logits = jax.vmap(target)(z, action)
+    expected = jax.vmap(router)(z)
+    assert jnp.ptp(expected, axis=0).max() > 0.2
+    np.testing.assert_allclose(jax.nn.softmax(logits), expected, atol=0.02)
+    assert target.started(0.0 * router.centers, 2.0 * router.quadratic) is target
+    plain = world_model().chart_target
+    assert plain.started(router.centers, router.quadratic) is plain

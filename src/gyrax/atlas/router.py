@@ -49,14 +49,25 @@ class ChartRouter(eqx.Module):
         """Chart centres, inside the ball wherever training has moved them."""
         return project(self.center, self.c)
 
+    @property
+    def keys(self) -> Float[Array, "K q"]:
+        """The chart keys, transported and divided by all of τ but λ(v), which cancels."""
+        scale = 0.1 / KEY_WIDTH**0.5 * conformal_factor(self.centers, self.c)
+        return self.key * scale[:, None]
+
+    @property
+    def quadratic(self) -> Float[Array, "K F"]:
+        """What the keys add to the logits of a point: a row for each chart over
+        [`quadratic_features`][]."""
+        return self.keys @ fold_quadratic(self.position, self.gamma)
+
     def __call__(self, v: Point, features: Float[Array, " h"] | None = None) -> Float[Array, " K"]:
         """Chart weights of one point."""
         centers = self.centers
-        # Keys meet the maps before any sample does; λ(v) of transport and temperature cancels.
-        keys = self.key * (0.1 / KEY_WIDTH**0.5 * conformal_factor(centers, self.c))[:, None]
-        match = (keys @ fold_quadratic(self.position, self.gamma)) @ quadratic_features(v)
+        # Keys meet the maps before any sample does.
+        match = self.quadratic @ quadratic_features(v)
         if self.feature is not None and features is not None:
-            match = match + (keys @ self.feature) @ features
+            match = match + (self.keys @ self.feature) @ features
         proximity = distance(v[None], centers, self.c) / temperature(v, v.shape[-1], self.c)
         return jax.nn.softmax(match - proximity)
 

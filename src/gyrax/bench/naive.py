@@ -17,6 +17,7 @@ from gyrax.geometry import conformal_factor, distance, project, temperature
 from gyrax.model.folded import AbstractRolloutFields, Readout, Vector
 from gyrax.model.world_model import WorldModel
 from gyrax.nn import CovariantAttention
+from gyrax.nn.attention import quadratic_features
 
 Action = Float[Array, " A"]
 Weights = Float[Array, " K"]
@@ -85,8 +86,9 @@ def chart_logits(field: CovariantChartTarget, z: Vector, action: Action) -> Weig
     x = field.scale * z
     quadratic = jnp.einsum("kij,i,j->k", field.gamma, x, x)
     linear = 0.0 if field.linear is None else field.linear @ x
+    start = 0.0 if field.start is None else field.start.value @ quadratic_features(z)
     scaled = proximity / temperature(z, z.shape[-1], field.c)
-    return quadratic + linear - scaled + field.head(jnp.mean(tokens, axis=0))
+    return quadratic + linear + start - scaled + field.head(jnp.mean(tokens, axis=0))
 
 
 class NaiveFields(AbstractRolloutFields):

@@ -73,5 +73,9 @@ class System(AbstractForecaster):
         return Rollout(trajectory.positions, trajectory)
 
     def regressed(self, windows: Window) -> "System":
-        """With the servo force of the world model regressed, unless that was done before."""
-        return eqx.tree_at(lambda s: s.world_model, self, self.world_model.regressed(windows))
+        """With the servo force of the world model regressed, and its chart target started from the decoder's
+        router, which too tells the chart from the point alone; unless that was done before."""
+        model, router = self.world_model.regressed(windows), self.decoder.router
+        target = model.chart_target.started(router.centers, router.quadratic)
+        model = eqx.tree_at(lambda m: m.fields.chart_target, model, target)
+        return eqx.tree_at(lambda s: s.world_model, self, model)

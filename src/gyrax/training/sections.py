@@ -85,7 +85,8 @@ class WorldModelSettings:
         "--wm-memory", "Width of the servo force's memory over frames; 0 for none", least=0
     )
     linear_charts: bool = setting(
-        "--wm-linear-charts/--wm-no-linear-charts", "Chart logits have a term that is linear in z"
+        "--wm-linear-charts/--wm-no-linear-charts",
+        "Chart logits start at the decoder's router and have a term linear in z",
     )
     unit_features: bool = setting(
         "--wm-unit-features/--wm-raw-features",
