@@ -1,6 +1,7 @@
 """Recording an environment: what is in the folder, where its chance comes from, and what is refused."""
 
 import filecmp
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from commandline import call, done, refused
 from gyrax.data.lerobot.folder import open_folder
+from gyrax.data.lerobot.video import Camera
 from gyrax.envs.bridge import Bridge
 from gyrax.envs.collect import SHORTEST, record
 from gyrax.envs.policies import RandomPolicy
@@ -56,14 +58,15 @@ def test_a_shorter_run_gives_the_first_episodes():
 
 
 class EndsEarly(gymnasium.Env):
-    """Ends after as many frames as its seed draws; it observes that number and the frame."""
+    """Ends after as many frames as its seed draws; it observes that number and the frame, which is also
+    the brightness of its picture."""
 
-    metadata = {"render_fps": 10, "render_modes": []}  # noqa: RUF012
+    metadata = {"render_fps": 10, "render_modes": ["rgb_array"]}  # noqa: RUF012
     observation_space = gymnasium.spaces.Box(0, 1e3, (2,))
     action_space = gymnasium.spaces.Box(-1, 1, (1,))
 
-    def __init__(self, longest: int = 60):
-        self.longest = longest
+    def __init__(self, longest: int = 60, render_mode: str | None = None):
+        self.longest, self.render_mode = longest, render_mode
 
     def reset(self, *, seed: Any = None, options: Any = None) -> Any:
         super().reset(seed=seed)
@@ -74,6 +77,11 @@ class EndsEarly(gymnasium.Env):
         self.frame += 1
         ended = self.frame == self.end
         return np.array([self.frame, self.end], np.float32), 0.0, ended, False, {}
+
+    def render(self) -> Any:
+        picture = np.full((33, 48, 3), 4 * self.frame, np.uint8)  # one row more than a codec takes
+        picture[:, :24, 0] = 4 * self.end
+        return picture
 
 
 @pytest.fixture
@@ -101,6 +109,30 @@ def test_episodes_end_where_the_environment_ends_them(early: str, tmp_path: Path
         "collect", "--env", early, *hopeless, says="100 episodes in a row ended before frame 32"
     )
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_pictures_are_those_of_the_frames(early: str, tmp_path: Path):
+    """Each decoded frame has the brightness of its frame and of its episode's end, in our own reader."""
+    pytest.importorskip("av")
+    done("collect", "--env", early, "--episodes", 3, "--video", "--out", tmp_path / "data")
+    folder = open_folder(tmp_path / "data")
+    camera = Camera(folder, "observation.images.front")
+    assert (camera.height, camera.width) == (32, 48)
+    for episode in folder.episodes:
+        state = folder.read(episode.index, KEYS)["observation.state"]
+        pictures = np.stack(list(camera.frames(episode.index))).astype(float)
+        assert len(pictures) == episode.length
+        assert np.abs(pictures[:, :, 30:, 1].mean((1, 2)) - 4 * state[:, 0]).max() < 2
+        assert np.abs(pictures[:, :, :18, 0].mean((1, 2)) - 4 * state[:, 1]).max() < 4
+    statistics = json.loads((tmp_path / "data/meta/stats.json").read_text())
+    green = np.array(statistics["observation.images.front"]["mean"])[1, 0, 0]
+    states = [folder.read(e.index, KEYS)["observation.state"][:, 0] for e in folder.episodes]
+    assert green == pytest.approx(4 * np.concatenate(states).mean() / 255, abs=1e-6)
+    refused(
+        "collect", "--env", "Pendulum-v1", "--env-args", '{"render_mode": null}', "--video",
+        "--out", tmp_path / "none", says="Pendulum-v1: renders no pictures|render failed",
+    )  # fmt: skip
+    assert [file.name for file in tmp_path.iterdir()] == ["data"]
 
 
 def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

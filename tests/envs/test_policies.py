@@ -58,7 +58,9 @@ def test_nothing_is_tried_where_nothing_can_be_foreseen():
 def test_velocities_come_back_and_positions_need_not():
     """Summed up over 400 frames, velocities end nearer to where they began than if none were undone."""
     bridge = Foreseeing()
-    ends = lambda: [np.abs(act(RandomPolicy(), bridge, 400, s).sum(axis=0)).max() for s in range(12)]
+    ends = lambda: [
+        np.abs(act(RandomPolicy(), bridge, 400, s).sum(axis=0)).max() for s in range(12)
+    ]
     velocities = act(RandomPolicy(), bridge, 400)
     assert (np.abs(velocities) <= 1.0).all() and (velocities.std(axis=0) > 0.3).all()
     smooth = np.mean(velocities[1:] * velocities[:-1], axis=0) / np.mean(velocities**2, axis=0)

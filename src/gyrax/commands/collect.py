@@ -43,6 +43,8 @@ class CollectOptions:
         "What the planner's goals are drawn from: data of the checkpoint's kind. [default: its own]",
     )
 
+    video: bool = option(False, "Record what the environment renders, too.", "--video")
+
     def __post_init__(self) -> None:
         """Reject unusable values, each with its flag."""
         from gyrax.envs.collect import SHORTEST
@@ -89,6 +91,7 @@ def collect(options: CollectOptions) -> None:
             episodes=options.episodes,
             seed=options.seed,
             frames=options.frames,
+            video=options.video,
             progress=lambda done: progress.update(task, completed=done),
         )
     early = f"episodes started anew because they ended before frame {SHORTEST}: {anew}"

@@ -1,7 +1,10 @@
 """Records episodes of an environment under a policy, as a LeRobot folder."""
 
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from os import PathLike
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,21 +12,25 @@ import numpy as np
 from gyrax._errors import InputError
 from gyrax.data.lerobot.proprioception import ACTION, ENVIRONMENT, STATE
 from gyrax.data.lerobot.schema import Feature
-from gyrax.data.lerobot.writer import write_folder
+from gyrax.data.lerobot.video_writer import ClipEncoder, video_feature
+from gyrax.data.lerobot.writer import Column, write_folder
 from gyrax.envs.bridge import Bridge
 from gyrax.envs.policies import Policy, Start, StartingPolicy
 
 SHORTEST = 32
 """Frames below which an episode is not worth keeping."""
+CAMERA = "observation.images.front"
+"""The key of the pictures that an environment renders."""
 _ATTEMPTS = 100
 _UNLIMITED = 300
 """Frames of an episode where neither environment nor user says how many."""
 
 
 class Recording(NamedTuple):
-    """One episode: its columns, each (frames, width), its task, and how many were too short before it."""
+    """One episode: its columns, each (frames, width) or a video, its task, and how many were too short
+    before it."""
 
-    columns: dict[str, np.ndarray]
+    columns: dict[str, Column]
     task: str
     discarded: int
 
@@ -36,41 +43,59 @@ def collect(
     episodes: int,
     seed: int,
     frames: int | None = None,
+    video: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> int:
     """Write a v3.0 folder of episodes; returns how many were started anew, having ended too early.
 
-    `progress` is called with the number of episodes done. Raises `InputError` where `path` is taken, or
-    the environment fails.
+    With `video`, what the environment renders is a camera. `progress` is called with the number of
+    episodes done. Raises `InputError` where `path` is taken, or the environment fails.
     """
-    discarded = 0
+    discarded, features = 0, data_features(bridge)
+    with ExitStack() as opened:
+        filming = None
+        if video:
+            bridge.reset(seed)
+            features[CAMERA] = video_feature(bridge.render())
+            temporary = opened.enter_context(tempfile.TemporaryDirectory())
+            file = Path(temporary) / "episode.mp4"
+            filming = lambda: ClipEncoder(file, bridge.fps, features[CAMERA])
+        recordings = record(
+            bridge, policy, episodes=episodes, seed=seed, frames=frames, filming=filming
+        )
 
-    def reported() -> Iterator[tuple[dict[str, np.ndarray], str]]:
-        nonlocal discarded
-        recordings = record(bridge, policy, episodes=episodes, seed=seed, frames=frames)
-        for done, recording in enumerate(recordings, start=1):
-            discarded += recording.discarded
-            yield recording.columns, recording.task
-            if progress is not None:
-                progress(done)
+        def reported() -> Iterator[tuple[dict[str, Column], str]]:
+            nonlocal discarded
+            for done, recording in enumerate(recordings, start=1):
+                discarded += recording.discarded
+                yield recording.columns, recording.task
+                if progress is not None:
+                    progress(done)
 
-    write_folder(
-        path,
-        robot=bridge.env.metadata.get("robot", bridge.id),
-        fps=bridge.fps,
-        features=data_features(bridge),
-        episodes=reported(),
-    )
+        write_folder(
+            path,
+            robot=bridge.env.metadata.get("robot", bridge.id),
+            fps=bridge.fps,
+            features=features,
+            episodes=reported(),
+        )
     return discarded
 
 
 def record(
-    bridge: Bridge, policy: Policy, *, episodes: int, seed: int, frames: int | None = None
+    bridge: Bridge,
+    policy: Policy,
+    *,
+    episodes: int,
+    seed: int,
+    frames: int | None = None,
+    filming: Callable[[], ClipEncoder] | None = None,
 ) -> Iterator[Recording]:
     """Yield the first `episodes` episodes of `seed`; a shorter run gives the first ones of a longer.
 
     At frame t the observation is read at t, and `action` is applied from t to t + 1. An episode has
     `frames` frames, or as many as the policy or the environment's time limit says, unless it ends itself.
+    `filming` begins the video of an attempt; its file is overwritten by the next one's.
     """
     if episodes < 1 or seed < 0 or (frames is not None and frames < SHORTEST):
         raise InputError(
@@ -80,9 +105,11 @@ def record(
     for number in range(episodes):
         for attempt in range(_ATTEMPTS):
             origin = [seed, number, attempt] if attempt else [seed, number]
-            rows, task = _episode(bridge, policy, np.random.default_rng(origin), frames)
+            film = filming() if filming is not None else None
+            rows, task = _episode(bridge, policy, np.random.default_rng(origin), frames, film)
+            clip = {CAMERA: film.close()} if film is not None else {}
             if len(rows) >= SHORTEST:
-                yield Recording(_columns(bridge, rows), task, attempt)
+                yield Recording(_columns(bridge, rows) | clip, task, attempt)
                 break
         else:
             raise InputError(
@@ -99,7 +126,11 @@ def data_features(bridge: Bridge) -> dict[str, Feature]:
 
 
 def _episode(
-    bridge: Bridge, policy: Policy, rng: np.random.Generator, frames: int | None
+    bridge: Bridge,
+    policy: Policy,
+    rng: np.random.Generator,
+    frames: int | None,
+    film: ClipEncoder | None,
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
     """Features and action of each frame of one episode, and its task."""
     start = (
@@ -110,6 +141,8 @@ def _episode(
     policy.reset(bridge, features, rng)
     rows = []
     while len(rows) < limit:
+        if film is not None:
+            film.add(bridge.render())
         action = policy.act(features)
         rows.append((features, bridge.recorded(action)))
         step = bridge.step(action)
@@ -119,9 +152,10 @@ def _episode(
     return rows, start.task
 
 
-def _columns(bridge: Bridge, rows: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+def _columns(bridge: Bridge, rows: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Column]:
     features, actions = (np.stack(part) for part in zip(*rows, strict=True))
-    columns, first = {}, 0
+    columns: dict[str, Column] = {}
+    first = 0
     for key, feature in data_features(bridge).items():
         if key != ACTION:
             columns[key] = features[:, first : first + feature.width]

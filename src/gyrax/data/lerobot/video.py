@@ -22,7 +22,7 @@ class Camera:
 
     def __init__(self, folder: LeRobotFolder, key: str):
         """Raises `InputError` where PyAV is missing or the folder's metadata of `key` are unusable."""
-        self._av = _import_av()
+        self._av = import_av()
         self._clips = folder.clips(key)
         self._lengths = [episode.length for episode in folder.episodes]
         self._fps = folder.fps
@@ -81,12 +81,13 @@ class Camera:
             yield round((frame.pts - first) * stream.time_base * self._fps), frame
 
 
-def _import_av() -> ModuleType:
+def import_av() -> ModuleType:
+    """The module `av`. Raises `InputError` where it is not installed."""
     try:
         import av  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError(
-            "decoding video needs PyAV; install it with python -m pip install -e '.[video]'."
+            "video needs PyAV; install it with python -m pip install -e '.[video]'."
         ) from None
     return av
 

@@ -1,6 +1,7 @@
-"""Writes a LeRobotDataset v3.0 folder without videos, to be opened with the lerobot package."""
+"""Writes a LeRobotDataset v3.0 folder, to be opened with the lerobot package."""
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from os import PathLike
@@ -15,6 +16,7 @@ from gyrax._errors import InputError
 from gyrax.data.lerobot.checks import show, show_all
 from gyrax.data.lerobot.files import writing_errors
 from gyrax.data.lerobot.schema import Feature
+from gyrax.data.lerobot.video_writer import EncodedClip
 from gyrax.data.lerobot.writer_stats import as_lists, combined_statistics, episode_statistics
 from gyrax.data.lerobot.writer_tables import (
     DATA_PATH,
@@ -22,6 +24,7 @@ from gyrax.data.lerobot.writer_tables import (
     FILE_MEGABYTES,
     FILES_A_CHUNK,
     STANDARD_FEATURES,
+    VIDEO_PATH,
     data_schema,
     data_table,
     episodes_table,
@@ -31,6 +34,7 @@ from gyrax.data.lerobot.writer_tables import (
 )
 from gyrax.runtime.files import folder_written_whole
 
+Column = np.ndarray | EncodedClip
 WRITABLE_DTYPES = ("float32", "int64")
 
 _COMPRESSION: dict[str, Any] = {"compression": "zstd", "compression_level": 19}
@@ -42,11 +46,12 @@ def write_folder(
     robot: str | None,
     fps: float | int,
     features: Mapping[str, Feature],
-    episodes: Iterable[tuple[Mapping[str, np.ndarray], str]],
+    episodes: Iterable[tuple[Mapping[str, Column], str]],
 ) -> None:
     """Write `episodes`, pairs of (length, width) columns and a task text, as a v3.0 folder.
 
-    `features` are those of the columns, float32 or int64 vectors; timestamps and indices are added.
+    `features` are those of the columns, float32 or int64 vectors, or videos, whose column is the
+    episode's `EncodedClip`, of which the file is moved away; timestamps and indices are added.
     The folder appears at `path` only once it is complete. Raises `InputError` where `path` is
     taken, or an episode does not fit the features.
     """
@@ -78,6 +83,8 @@ def _check_features(target: Path, fps: float | int, features: Mapping[str, Featu
                 f"{target}: feature name {show(name)} is not free for use, expected one without "
                 f"'/' that is not among {', '.join(STANDARD_FEATURES)}; rename it"
             )
+        if feature.dtype == "video":
+            continue
         if feature.dtype not in WRITABLE_DTYPES or len(feature.shape) != 1 or feature.width < 1:
             raise InputError(
                 f"{target}: feature {show(name)} is {feature.dtype} of shape {feature.shape}, "
@@ -95,7 +102,8 @@ class _FolderWriter:
         self.target = target
         self.folder = folder
         self.fps = fps
-        self.own = dict(features)
+        self.own = {name: f for name, f in features.items() if f.dtype != "video"}
+        self.videos = [name for name in features if name not in self.own]
         self.features = {**features, **STANDARD_FEATURES}
         self.schema = data_schema(self.features)
         self.tasks: dict[str, int] = {}
@@ -105,7 +113,7 @@ class _FolderWriter:
         self.file_number = -1
 
     def write(
-        self, episodes: Iterable[tuple[Mapping[str, np.ndarray], str]], robot: str | None
+        self, episodes: Iterable[tuple[Mapping[str, Column], str]], robot: str | None
     ) -> None:
         with ExitStack() as opened:
             sink = writer = None
@@ -132,7 +140,7 @@ class _FolderWriter:
         writer = pq.ParquetWriter(sink, self.schema, **encodings, **_COMPRESSION)
         return sink, opened.enter_context(writer)
 
-    def _episode(self, columns: Mapping[str, np.ndarray], task: str) -> pa.Table:
+    def _episode(self, columns: Mapping[str, Column], task: str) -> pa.Table:
         """The table of the next episode, after noting where it goes and its statistics."""
         number, values = len(self.rows), self._checked(columns)
         length = len(next(iter(values.values())))
@@ -156,17 +164,38 @@ class _FolderWriter:
                 "dataset_to_index": self.frames + length,
             }
         )
-        self.statistics.append({name: episode_statistics(values[name]) for name in self.features})
+        self.statistics.append({name: episode_statistics(x) for name, x in values.items()})
+        for key in self.videos:
+            self._take_video(key, columns[key], number, length)
         self.frames += length
         return data_table(self.schema, values)
 
-    def _checked(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _take_video(self, key: str, clip: Column, number: int, length: int) -> None:
+        """Move an episode's video to its place: a file of its own."""
+        if not isinstance(clip, EncodedClip) or clip.length != length:
+            raise InputError(
+                f"{self.target}: episode {number}, column {show(key)} is not a video of {length} frames, "
+                "which its other columns have; encode each frame once"
+            )
+        chunk, file_number = divmod(number, FILES_A_CHUNK)
+        where = {f"videos/{key}/chunk_index": chunk, f"videos/{key}/file_index": file_number}
+        times = {
+            f"videos/{key}/from_timestamp": 0.0,
+            f"videos/{key}/to_timestamp": length / self.fps,
+        }
+        self.rows[-1] |= where | times
+        self.statistics[-1][key] = clip.statistics
+        path = VIDEO_PATH.format(video_key=key, chunk_index=chunk, file_index=file_number)
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(clip.file, self.folder / path)
+
+    def _checked(self, columns: Mapping[str, Column]) -> dict[str, np.ndarray]:
         """The columns in the dtypes of the features; `InputError` where they do not fit."""
         where = f"{self.target}: episode {len(self.rows)}"
-        if set(columns) != set(self.own):
+        if set(columns) != {*self.own, *self.videos}:
             raise InputError(
                 f"{where} has the columns {show_all(sorted(columns))}, expected "
-                f"{show_all(sorted(self.own))}; make features and columns agree"
+                f"{show_all(sorted([*self.own, *self.videos]))}; make features and columns agree"
             )
         values = {
             name: _fitting(f"{where}, column {show(name)}", feature, np.asarray(columns[name]))
@@ -182,10 +211,16 @@ class _FolderWriter:
 
     def _write_meta(self, robot: str | None) -> None:
         combined = {
-            name: as_lists(combined_statistics([row[name] for row in self.statistics]))
+            name: as_lists(
+                combined_statistics([row[name] for row in self.statistics]),
+                video=name in self.videos,
+            )
             for name in self.features
         }
-        rows = [{name: as_lists(row[name]) for name in row} for row in self.statistics]
+        rows = [
+            {name: as_lists(row[name], video=name in self.videos) for name in row}
+            for row in self.statistics
+        ]
         episodes = self.folder / EPISODES_PATH
         episodes.parent.mkdir(parents=True)
         table = episodes_table(self.rows, rows, self.features)

@@ -44,6 +44,8 @@ def combined_statistics(episodes: Sequence[Mapping[str, np.ndarray]]) -> dict[st
     }
 
 
-def as_lists(statistics: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:
-    """The statistics as plain lists, for JSON and parquet."""
-    return {name: statistics[name].tolist() for name in STATISTICS}
+def as_lists(statistics: Mapping[str, np.ndarray], *, video: bool = False) -> dict[str, list[Any]]:
+    """The statistics as plain lists, for JSON and parquet; a video's are (channels, 1, 1)."""
+    plain = {name: statistics[name].tolist() for name in STATISTICS}
+    nested = lambda name, values: [[[v]] for v in values] if name != "count" else values
+    return {name: nested(name, v) for name, v in plain.items()} if video else plain

@@ -1,4 +1,4 @@
-"""The parquet tables and JSON texts of a state-only v3.0 folder, as the lerobot package has them."""
+"""The parquet tables and JSON texts of a v3.0 folder, as the lerobot package has them."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from gyrax.data.lerobot.schema import Feature
+from gyrax.data.lerobot.video_writer import CODEC
 from gyrax.data.lerobot.writer_stats import STATISTICS
 
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
@@ -35,6 +36,8 @@ def data_schema(features: Mapping[str, Feature]) -> pa.Schema:
     described: dict[str, Any] = {}
     fields = []
     for name, feature in features.items():
+        if feature.dtype == "video":  # in files of their own
+            continue
         value, kind = {"dtype": feature.dtype, "_type": "Value"}, _ARROW[feature.dtype]
         if feature.shape == (1,):  # vectors of one component are stored as plain numbers
             described[name] = value
@@ -104,12 +107,18 @@ def episodes_table(
         "episode_index": pa.array(range(len(rows)), pa.int64()),
         "tasks": pa.array([[row["task"]] for row in rows], pa.list_(pa.string())),
     }
-    for name in integers:
-        columns[name] = pa.array([row[name] for row in rows], pa.int64())
+    kinds = dict.fromkeys(integers, pa.int64())
+    for key in (name for name, feature in features.items() if feature.dtype == "video"):
+        kinds |= {f"videos/{key}/{name}": pa.int64() for name in ("chunk_index", "file_index")}
+        kinds |= {f"videos/{key}/{end}_timestamp": pa.float64() for end in ("from", "to")}
+    for name, kind in kinds.items():
+        columns[name] = pa.array([row[name] for row in rows], kind)
     for feature_name, feature in features.items():
         whole = ("min", "max", "count") if feature.dtype == "int64" else ("count",)
         for name in STATISTICS:
             kind = pa.int64() if name in whole else pa.float64()
+            if feature.dtype == "video" and name != "count":
+                kind = pa.list_(pa.list_(kind))
             values = [row[feature_name][name] for row in statistics]
             columns[f"stats/{feature_name}/{name}"] = pa.array(values, pa.list_(kind))
     for name in ("meta/episodes/chunk_index", "meta/episodes/file_index"):
@@ -145,7 +154,22 @@ def info_json(
                 "dtype": feature.dtype,
                 "shape": list(feature.shape),
                 "names": None if feature.names is None else list(feature.names),
+                **({"info": _video_info(feature, fps)} if feature.dtype == "video" else {}),
             }
             for name, feature in features.items()
         },
+    }
+
+
+def _video_info(feature: Feature, fps: float | int) -> dict[str, Any]:
+    height, width, channels = feature.shape
+    return {
+        "video.height": height,
+        "video.width": width,
+        "video.codec": CODEC,
+        "video.pix_fmt": "yuv420p",
+        "video.is_depth_map": False,
+        "video.fps": int(fps) if float(fps).is_integer() else fps,
+        "video.channels": channels,
+        "has_audio": False,
     }

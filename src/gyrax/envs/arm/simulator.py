@@ -24,7 +24,9 @@ def simulate_episodes(
     """
     bridge, policy = _arm(episodes, seed, cubes)
     for recording in record(bridge, policy, episodes=episodes, seed=seed):
-        yield recording.columns, recording.task
+        columns = recording.columns.items()
+        arrays = {name: column for name, column in columns if isinstance(column, np.ndarray)}
+        yield arrays, recording.task
 
 
 def write_simulated(
