@@ -10,7 +10,8 @@ from gyrax.envs.bridge import Bridge
 from gyrax.evaluation.control.actors import Replay
 from gyrax.evaluation.control.closed_loop import LAST, Outcome, run
 from gyrax.evaluation.control.groups import column_groups, groups_held
-from gyrax.evaluation.control.pairs import Judge, Pair, make_pairs
+from gyrax.evaluation.control.pairs import Pair, make_pairs
+from gyrax.planning.assignment import Judge
 from gyrax.report.control_cases import chosen, filmed, make_cases
 from gyrax.runtime.films import write_film
 from tiny_world import ID, WIDTH, seen
