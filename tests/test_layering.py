@@ -36,7 +36,7 @@ FLOORS = {
         ("cache", "feature_space", "sampling"), ("calibration", "contestants", "reconstruction"),
         ("scores",), ("evaluate",), ("control.pairs",), ("control.actors",),
         ("control.closed_loop", "control.imitation"),
-        ("control.contenders",), ("control.compare",),
+        ("control.contenders", "control.groups"), ("control.compare",),
     ),
 }  # fmt: skip
 """The files of the large rooms, from the ground up; packages re-export what is in them."""

@@ -17,7 +17,7 @@ pytest.importorskip("gymnasium")
 from gyrax.runtime.films import film_suffix
 from tiny_world import ID, seen
 
-SMALL = ("--goal-frames", 12, "--frames", 15, "--samples", 4, "--iterations", 1, "--plan-horizon", 5,
+SMALL = ("--goal-frames", 12, "--frames", 24, "--samples", 4, "--iterations", 1, "--plan-horizon", 5,
          "--knots", 2)  # fmt: skip
 GROUPS = ["observation.state.*", "tip.*", "observation.environment_state.*"]
 
@@ -51,8 +51,8 @@ def test_rows_page_and_films(trained, tiny_folder, tmp_path):
         np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
         for text in re.findall(r"data:image/jpeg;base64,([\w+/=]+)", page)
     ]
-    # Start, goal, end, the film of six pictures, and the goal again: of two cases.
-    assert [p.shape[1] // 240 for p in pictures] == 2 * [1, 1, 1, 6, 1]
+    # Start, goal, end, the film of nine pictures, and the goal again: of two cases.
+    assert [p.shape[1] // 240 for p in pictures] == 2 * [1, 1, 1, 9, 1]
     assert seen(pictures[0]) == seen(pictures[3][:, :240])
     told = [line for line in result.stderr.splitlines() if line.startswith("video: ")]
     assert len(told) == len(list(films.iterdir())) == 2

@@ -64,19 +64,19 @@ def test_successes_and_failures_are_shown(held, most, want):
 def replayed():
     bridge = Bridge.make(ID)
     pairs, _ = make_pairs(bridge, None, JUDGE, count=2, seed=0, ahead=12)
-    return bridge, pairs, run(Replay(), [bridge], pairs, JUDGE, 14)
+    return bridge, pairs, run(Replay(), [bridge], pairs, JUDGE, 24)
 
 
 def test_pictures_show_what_happened(replayed):
     bridge, pairs, outcome = replayed
     cases = make_cases(bridge, pairs, outcome, JUDGE, Console())
     for case, pair in zip(cases, pairs, strict=True):
-        assert case.held and [len(case.film), case.every] == [6, 3]
+        assert case.held and [len(case.film), case.every] == [9, 3]
         goal, start, end = pair.goal[6], pair.frames[-1][6], outcome.frames[case.number, -1, 6]
         shown = [seen(p) for p in (case.goal, case.film[0], case.film[-1])]
-        np.testing.assert_allclose(shown, [goal, start, end], atol=4 / WIDTH)
+        np.testing.assert_allclose(shown, [goal, start, end], atol=2 / WIDTH)
         assert case.distance[0] == pytest.approx(np.linalg.norm((pair.frames[-1] - pair.goal)[6:8]))
-        assert len(case.distance) == 15
+        assert len(case.distance) == 25
 
 
 def test_without_pictures_one_line_says_why(replayed):
@@ -97,7 +97,7 @@ def test_films_play_what_was_seen(replayed, tmp_path, suffix):
         with av.open(str(file)) as film:
             assert film.streams.video[0].average_rate == bridge.fps == 20
             read = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
-        assert len(read) == 15
+        assert len(read) == 25
     else:
         from PIL import Image, ImageSequence
 
@@ -105,6 +105,6 @@ def test_films_play_what_was_seen(replayed, tmp_path, suffix):
             assert film.info["duration"] == 50
             read = [np.asarray(f.convert("RGB")) for f in ImageSequence.Iterator(film)]
     ends = [seen(picture) for picture in (pictures[0], pictures[-1])]
-    np.testing.assert_allclose([seen(read[0]), seen(read[-1])], ends, atol=4 / WIDTH)
-    assert abs(ends[0] - ends[1]) > 10 / WIDTH
+    np.testing.assert_allclose([seen(read[0]), seen(read[-1])], ends, atol=2 / WIDTH)
+    assert abs(ends[0] - ends[1]) > 2 / WIDTH
     assert [p.name for p in tmp_path.iterdir()] == [file.name]

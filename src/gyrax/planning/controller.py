@@ -150,7 +150,7 @@ class Controller:
     def replan(self) -> None:
         """Make a new plan, from what is left of the one before."""
         count = len(self.actions)
-        if self.plan is not None:
+        if self.plan is not None and self.done < self.plan.shape[1]:
             rest, present = self.plan[:, self.done :], self.actions[:, -1]
             self.mean = np.asarray(
                 self.planning.space.knots_of(jnp.asarray(rest), jnp.asarray(present))

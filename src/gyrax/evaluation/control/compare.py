@@ -58,8 +58,8 @@ class Comparison:
         }
         if name != MODEL and MODEL in self.outcomes:
             ours = self.outcomes[MODEL].held[:count]
-            pairs = Bootstrap(np.arange(len(ours)))
-            difference = pairs.difference(ours[:, None], held[: len(ours), None]).scalar()
+            both = (h[: len(ours), None].astype(float) for h in (ours, held))
+            difference = Bootstrap(np.arange(len(ours))).difference(*both).scalar()
             row |= difference.entries("gyrax_minus_this")
         return row
 

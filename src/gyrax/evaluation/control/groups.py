@@ -15,9 +15,9 @@ from gyrax.planning.robot import short
 def column_groups(columns: Sequence[str]) -> dict[str, Int[np.ndarray, " G"]]:
     """Columns by what they share, in order of appearance, each group named as a pattern.
 
-    `tip.x` and `tip.y` are components of one vector, as any last part of one or two characters or digits is
-    (`tip.*`). Else the part binds that more columns have, the first if as many: of `elbow.pos`, `wrist.pos`
-    and `elbow.vel` the last (`*.pos`). A name in one part goes by its key in the data set
+    `tip.x` and `tip.y` are components of one vector, as any last part of one or two characters or of digits
+    is (`tip.*`). Else the part binds that more columns have, the first if as many: of `elbow.pos`,
+    `wrist.pos` and `elbow.vel` the last (`*.pos`). A name in one part goes by its key in the data set
     (`observation.state.*`).
     """
     parts = []
