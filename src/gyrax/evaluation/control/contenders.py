@@ -35,7 +35,6 @@ from gyrax.planning.imagination import (
     Scale,
     SimulatedImagination,
 )
-from gyrax.planning.objective import Objective
 from gyrax.planning.settings import PlanSettings
 from gyrax.planning.setup import (
     SystemDecoder,
@@ -110,26 +109,28 @@ class Contenders:
         """How features and actions are standardised."""
         return Scale.of(self.checkpoint.normaliser, self.checkpoint.support)
 
-    def _controller(self, imagination: AbstractImagination) -> Controller:
+    def _controller(self, imagination: AbstractImagination, settings: PlanSettings) -> Controller:
         robot, task, support = self.assignment.robot, self.assignment.task, self.checkpoint.support
-        settings, c = self.settings, self.checkpoint.meta.settings.encoder.curvature
-        if not isinstance(imagination, ForecastImagination | SimulatedImagination):
-            raise TypeError(type(imagination))
-        objective: Objective = make_objective(settings, task, support, c)
+        objective = make_objective(
+            settings, task, support, self.checkpoint.meta.settings.encoder.curvature
+        )
         planning = make_planning(imagination, robot, objective, support, settings)
         return make_controller(planning, self.checkpoint, task, settings, self.seed)
 
     def _planned(self, imagination: AbstractImagination) -> Planned:
-        return Planned(self._controller(imagination))
+        return Planned(self._controller(imagination, self.settings))
 
     def _oracle(self) -> Oracle:
-        """The same planner and objective; with a latent objective, of true features that are encoded."""
+        """The same planner and objective; a latent one reads true features that are encoded. Unlike a model
+        it is right about unusual actions too, so that they are not avoided.
+        """
         if self.settings.planner == "gradient":
             raise InputError("the simulator has no gradient; leave the oracle out (--against).")
         own = imagination_of(self.checkpoint)
         calls: list[Oracle] = []
         simulate = lambda episodes, actions: calls[0].simulate(episodes, actions)
-        oracle = Oracle(self._controller(SimulatedImagination(simulate, own.point)))
+        settings = replace(self.settings, support=0.0)
+        oracle = Oracle(self._controller(SimulatedImagination(simulate, own.point), settings))
         calls.append(oracle)
         return oracle
 
