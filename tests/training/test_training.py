@@ -1,7 +1,6 @@
 """Training: freezing, resuming, and what a checkpoint holds."""
 
 import json
-import shutil
 
 import equinox as eqx
 import jax
@@ -104,17 +103,6 @@ def test_resuming_equals_not_stopping(whole, frames, tmp_path, phase):
     assert again.arrays.keys() == straight.arrays.keys()
     for name, array in straight.arrays.items():
         np.testing.assert_array_equal(again.arrays[name], array, err_msg=name)
-
-
-def test_a_checkpoint_of_before_constant_columns_keeps_all(whole, tmp_path):
-    old = shutil.copytree(whole / "p1_epoch_00001", tmp_path / "p1_epoch_00001")
-    file = old / "meta/metadata"
-    text = file.read_text()
-    assert text.count(', "constant": []') == 1
-    file.write_text(text.replace(', "constant": []', ""))
-    checkpoint = open_checkpoint(old)
-    assert checkpoint.normaliser.kept.all() and not checkpoint.meta.constant
-    assert same(checkpoint.system(), open_checkpoint(whole / "p1_epoch_00001").system())
 
 
 def test_a_temperature_is_trained_where_sampled_forecasts_are_scored(frames, tmp_path):
