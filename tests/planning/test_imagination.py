@@ -100,7 +100,7 @@ def test_an_agent_acts_from_a_checkpoint_alone(trained, encoded):
         (lambda run: Agent(run.parent / "none"), "no such checkpoint"),
         (lambda run: Agent(run).reset(np.zeros(3)), "give 8 finite features"),
         (lambda run: PlanSettings(samples=0), "--samples is 0"),
-        (lambda run: PlanSettings(planner="best"), "one of icem"),
+        (lambda run: PlanSettings(planner="best"), "one of cem"),
         (lambda run: PlanSettings(horizon=3), "--plan-horizon is 3"),
     ],
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gyrax._errors import InputError
 
-PLANNERS = ("icem", "cem", "mppi", "gradient")
+PLANNERS = ("cem", "icem", "mppi", "gradient")
 OBJECTIVES = ("features", "latent", "reward")
 
 
@@ -17,14 +17,14 @@ class PlanSettings:
     that are unlike the data; `approach`, of the way to the place behind the object.
     """
 
-    planner: str = "icem"
+    planner: str = "cem"
     objective: str = "features"
     samples: int = 64
     iterations: int = 3
     horizon: int = 20
     knots: int = 4
     replan_every: int = 5
-    support: float = 0.2
+    support: float = 0.1
     approach: float = 1.0
 
     def __post_init__(self) -> None:
