@@ -64,7 +64,8 @@ def test_successes_and_failures_are_shown(held, most, want):
 def replayed():
     bridge = Bridge.make(ID)
     pairs, _ = make_pairs(bridge, None, JUDGE, count=2, seed=0, ahead=12)
-    return bridge, pairs, run(Replay(), [bridge], pairs, JUDGE, 24)
+    *_, outcome = run(Replay(), [bridge], pairs, JUDGE, 24)
+    return bridge, pairs, outcome
 
 
 def test_pictures_show_what_happened(replayed):

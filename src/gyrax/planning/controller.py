@@ -18,7 +18,7 @@ from gyrax.planning.planner import AbstractPlanner
 
 PROPOSED = 0.375
 """Recorded snippets among the first candidates, as a share of them."""
-BLOCK = 16
+BLOCK = 20
 """Episodes that are planned for at once: more outgrow the caches."""
 
 

@@ -37,7 +37,7 @@ def control_tables(report: dict[str, Any]) -> list[Table]:
         f"{left['short']} too short"
     )
     if report["interrupted"]:
-        caption.append("interrupted: rows that were not finished are missing")
+        caption.append("interrupted: what was not finished is missing")
     table = make_table(
         HEAD,
         title=f"{report['env']}: goal {report['goal_frames']} frames away, {report['frames']} to reach it; "

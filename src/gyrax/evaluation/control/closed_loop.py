@@ -1,6 +1,6 @@
 """Runs actors in closed loop, and measures how near they come to their goals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ from gyrax.envs.bridge import Bridge
 from gyrax.evaluation.control.actors import Actor
 from gyrax.evaluation.control.pairs import Pair
 from gyrax.planning.assignment import Judge
+from gyrax.planning.controller import BLOCK
 
-AT_ONCE = 50
+AT_ONCE = BLOCK
 """Simulators that run side by side."""
 LAST = 10
 """Frames at the end in which a goal must be kept to."""
@@ -70,13 +71,13 @@ def run(
     judge: Judge,
     budget: int,
     progress: Callable[[int], object] = lambda frames: None,
-) -> Outcome:
-    """Let an actor act for `budget` frames in all pairs, some side by side."""
+) -> Iterator[Outcome]:
+    """Let an actor act for `budget` frames in all pairs, some side by side; yields all that is finished."""
     parts = []
     for first in range(0, len(pairs), len(bridges)):
         some = pairs[first : first + len(bridges)]
         parts.append(_run_some(actor, bridges[: len(some)], some, judge, budget, progress))
-    return Outcome(*(np.concatenate([getattr(p, name) for p in parts]) for name in _FIELDS))
+        yield Outcome(*(np.concatenate([getattr(p, name) for p in parts]) for name in _FIELDS))
 
 
 _FIELDS = tuple(Outcome.__dataclass_fields__)

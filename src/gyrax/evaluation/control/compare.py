@@ -25,7 +25,7 @@ WARM = 2
 
 @dataclass
 class Comparison:
-    """What came out, in the order in which it was run; a comparison that was interrupted has fewer rows.
+    """What came out, in the order in which it was run; one that was interrupted has less.
 
     **Fields:** `pairs`, how many were `left` out, and the frames an actor has, its `budget`; `outcomes` by
     name; `absent`, why a name has none; `latency`, seconds a plan; `interrupted`.
@@ -88,7 +88,7 @@ def compare(
     oracle_pairs: int,
     console: Console,
 ) -> Comparison:
-    """Run the model and those beside it; Ctrl-C ends it with the rows that are done.
+    """Run the model and those beside it; Ctrl-C ends it with the episodes that are done.
 
     The oracle runs on the first `oracle_pairs` pairs only: it is slow.
     """
@@ -138,7 +138,8 @@ def _row(
         task = progress.add_task(name.replace("_", " "), total=budget * len(pairs))
         count = lambda frames: progress.update(task, advance=frames)
         judge = contenders.assignment.judge
-        found.outcomes[name] = run(actor, bridges, pairs, judge, budget, count)
+        for outcome in run(actor, bridges, pairs, judge, budget, count):
+            found.outcomes[name] = outcome  # kept, should the next episodes be interrupted
     return None
 
 
@@ -158,7 +159,8 @@ def latencies(
 
     controller.replan = timed  # pyright: ignore[reportAttributeAccessIssue]
     frames = (LATENCIES + WARM) * controller.every
-    run(actor, bridges[:1], pairs[:1], judge, frames)
+    for _ in run(actor, bridges[:1], pairs[:1], judge, frames):
+        pass
     return np.array(seconds[WARM:])
 
 
