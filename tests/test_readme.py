@@ -19,7 +19,7 @@ PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text()
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 }
-LONG = ("ablate", "bench")  # these take minutes at any size; tests of their own run them
+LONG = ("ablate", "bench", "plan")  # these take minutes at any size; tests of their own run them
 
 
 def blocks(language):
@@ -66,7 +66,9 @@ def test_commands(tmp_path, monkeypatch, tiny_folder):
         extra += small if words[0] == "train" else []
         # Baselines are trained by the tests of `evaluate`.
         extra += ["--no-baselines"] if words[0] == "evaluate" else []
-        extra += ["--episodes", "1"] if simulated else []
+        extra += ["--episodes", "1"] if words[0] == "simulate-data" else []
+        # As many as there are splits, and as short as they may be.
+        extra += ["--episodes", "3", "--frames", "32"] if words[0] == "collect" else []
         result = CliRunner().invoke(cli.app, [*words, *extra])
         assert result.exit_code == 0, (words, result.output)
         if words == ("train", "--phase", "2"):

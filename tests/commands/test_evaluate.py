@@ -80,7 +80,7 @@ def test_yardsticks_on_features_have_no_part_of_the_encoder(evaluated, trained, 
 
 def test_report_page(evaluated, trained):
     page = (trained.out / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 7 and "flat twin" in page
+    assert page.count("data:image/png;base64,") == 8 and "flat twin" in page
     assert "://" not in page and "<script" not in page  # "http" may stand in the base64 of a figure
 
 

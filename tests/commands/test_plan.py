@@ -14,6 +14,7 @@ from commandline import call, refused
 
 pytest.importorskip("gymnasium")
 
+from gyrax.data.frames import load_frames
 from gyrax.runtime.films import film_suffix
 from tiny_world import ID, seen
 
@@ -95,3 +96,42 @@ def test_films_are_not_overwritten(tmp_path):
     command = ("plan", "--checkpoint", tmp_path / "nothing", "--video")
     refused(*command, tmp_path, says=r"failure_2\.\w+ is there")
     refused(*command, tmp_path / "failure_2.gif", says="failure_2.gif, which is a file")
+
+
+def test_what_plans_do_is_recorded(trained, tiny_folder, tmp_path):
+    """Towards one goal after the other, within the bounds, the same for the same seed."""
+    flags = ("--env", ID, "--policy", "planner", "--checkpoint", trained.out, "--data", tiny_folder,
+             "--episodes", 2, "--frames", 33)  # fmt: skip
+    for name in ("one", "two"):
+        result = call("collect", *flags, "--out", tmp_path / name)
+        assert result.exit_code == 0, (result.output, result.exception)
+    one, two = (load_frames(tmp_path / name) for name in ("one", "two"))
+    assert one.episodes == 2 and one.columns == load_frames(tiny_folder).columns
+    np.testing.assert_array_equal(one.actions, two.actions)
+    assert np.abs(one.actions).max() <= 1 and np.abs(np.diff(one.actions, axis=0)).max() > 0.01
+    refused(
+        "collect",
+        "--env",
+        ID,
+        "--policy",
+        "planner",
+        "--out",
+        tmp_path / "three",
+        says="--checkpoint",
+    )
+
+
+def test_policies_that_are_fitted_and_a_linear_forecaster(trained, tiny_folder, tmp_path):
+    """And why a row cannot be; the second time nothing is fitted."""
+    run = shutil.copytree(trained.out, tmp_path / "run")
+    names = ["cloning", "inverse_dynamics", "ridge", "oracle", "random"]
+    flags = ("--checkpoint", run, "--data", tiny_folder, "--env", ID, "--episodes", 1,
+             "--against", ",".join(names), *SMALL, "--json")  # fmt: skip
+    results = [call("plan", *flags) for _ in range(2)]
+    assert all(result.exit_code == 0 for result in results), results[0].exception
+    first, second = (json.loads(result.stdout) for result in results)
+    assert set(first["rows"]) | set(first["absent"]) == {"gyrax", *names}
+    assert "no episode is long enough" not in str(first["absent"])
+    for name, row in first["rows"].items():
+        assert row["final_distance"] == second["rows"][name]["final_distance"], name
+    assert len(list((run / "baselines").iterdir())) == 2

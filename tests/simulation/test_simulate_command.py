@@ -24,6 +24,7 @@ from gyrax.training.build import build_system
 from gyrax.training.checkpoint import Meta, Saver, open_checkpoint
 from gyrax.training.presets import make_settings
 from gyrax.training.state import TrainState
+from gyrax.training.support import Support
 from tiny import TINY
 
 SMALL = ["--steps", 20, "--chains", 3]
@@ -223,10 +224,13 @@ def run(tmp_path_factory):
     settings = make_settings("document", TINY)
     system, zero = build_system(settings, 8, key=jax.random.key(1)), jnp.zeros((), jnp.int32)
     normaliser = Normaliser(*(np.full(n, x, np.float32) for n in (8, 6) for x in (0.0, 1.0)))
+    shapes = (12,), (12,), (1, 12), (1, 12, 12), (1,), (), (1, 2, 6), (8,), (8,)
+    support = Support(*(np.zeros(shape, np.float32) for shape in shapes))
     out = tmp_path_factory.mktemp("runs")
     for phase in (1, 2):
         state = TrainState(system, None, zero, zero + 2, jax.random.key(0), phase)
-        saver = Saver(out, phase, normaliser, Meta(settings, phase, 2, 8, "nowhere", ""))
+        meta = Meta(settings, phase, 2, 8, "nowhere", "", (), tuple("abcdefgh"), tuple("abcdef"))
+        saver = Saver(out, phase, normaliser, support, meta)
         saver(state)
         saver.finish()
     return out

@@ -1,11 +1,13 @@
 """Who acts in closed loop: the agent, and what a person would use in its place."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
+from gyrax._errors import InputError
+from gyrax._types import AnyArray
 from gyrax.envs.bridge import Bridge
 from gyrax.envs.policies import RandomPolicy
 from gyrax.evaluation.control.pairs import Pair
@@ -134,20 +136,38 @@ class Replay:
 class Oracle(Planned):
     """The same planner in the simulator itself."""
 
+    failure: InputError | None
+
     def begin(self, pairs: Sequence[Pair], bridges: Sequence[Bridge]) -> None:
         """With the simulators of these episodes."""
-        self.bridges = bridges
+        self.bridges, self.failure = bridges, None
         super().begin(pairs, bridges)
 
+    def act(self, frames: Frames) -> Actions:
+        """Observe, and plan if it is time. Raises `InputError` where a simulator failed."""
+        actions = super().act(frames)
+        if self.failure is not None:
+            raise self.failure
+        return actions
+
     def simulate(
-        self, episodes: np.ndarray, actions: Float[np.ndarray, "*batch H A"]
+        self, episodes: Any, actions: Float[AnyArray, "*batch H A"]
     ) -> Float[np.ndarray, "*batch H F"]:
-        """What follows in the simulators of these episodes."""
-        actions, numbers = np.asarray(actions), np.asarray(episodes)
+        """What follows in the simulators of these episodes; not a number where one fails, which `act` tells:
+        an error cannot leave a compiled search."""
+        actions = np.asarray(actions)
         rows = actions.reshape(-1, *actions.shape[-3:])
-        numbers = np.broadcast_to(numbers, actions.shape[:-3]).reshape(-1)
+        numbers = np.broadcast_to(np.asarray(episodes), actions.shape[:-3]).reshape(-1)
         out = [
-            self.bridges[int(n)].rollout(self.bridges[int(n)].save(), row)
-            for n, row in zip(numbers, rows, strict=True)
+            self._follow(self.bridges[int(n)], row) for n, row in zip(numbers, rows, strict=True)
         ]
         return np.stack(out).reshape(*actions.shape[:-1], -1).astype(np.float32)
+
+    def _follow(
+        self, bridge: Bridge, actions: Float[np.ndarray, "N H A"]
+    ) -> Float[np.ndarray, "N H F"]:
+        try:
+            return bridge.rollout(bridge.save(), actions)
+        except InputError as error:
+            self.failure = error
+            return np.full((*actions.shape[:2], len(bridge.columns)), np.nan, np.float32)

@@ -65,8 +65,10 @@ class Imitator(eqx.Module):
     ) -> Float[Array, " A"]:
         """The next action less the one before, all standardised; `left`, frames, counts if `timed`."""
         wanted = (goal - x)[np.array(self.columns)]
-        time = jnp.minimum(left, self.horizon)[None] / self.horizon if self.timed else left[:0]
-        return self.network(jnp.concatenate([x, wanted, before, time]))
+        known = [x, wanted, before]
+        if self.timed:
+            known.append(jnp.minimum(left, self.horizon)[None] / self.horizon)
+        return self.network(jnp.concatenate(known))
 
 
 class Examples(NamedTuple):
