@@ -45,9 +45,14 @@ class PlanOptions:
     episodes: int = option(40, "Pairs of start and goal.")
     samples: int = option(DEFAULTS.samples, "Plans that are tried in an iteration.")
     iterations: int = option(DEFAULTS.iterations, "Iterations of a search.")
-    plan_horizon: int = option(DEFAULTS.horizon, "Frames of a plan.")
+    plan_horizon: int | None = option(
+        None, "Frames of a plan. [default: 20, or 8 where actions are no targets of positions]"
+    )
     knots: int = option(DEFAULTS.knots, "Numbers an actuator that describe a plan.")
-    replan_every: int = option(DEFAULTS.replan_every, "Frames from plan to plan.")
+    replan_every: int | None = option(
+        None,
+        "Frames from plan to plan. [default: 5, or 2 where actions are no targets of positions]",
+    )
     support: float = option(DEFAULTS.support, "Weight of actions that are unlike the data.")
     approach: float = option(DEFAULTS.approach, "Weight of the way to the place behind the body.")
     against: str = option("all", "all, none, or a comma-separated list of rows.")
@@ -57,18 +62,19 @@ class PlanOptions:
     video: Path | None = option(None, "Folder for films of successes and failures.")
     device: str = option("auto", DEVICE)
 
-    def settings(self) -> PlanSettings:
-        """How plans are sought."""
-        return PlanSettings(
-            self.planner,
-            self.objective,
-            self.samples,
-            self.iterations,
-            self.plan_horizon,
-            self.knots,
-            self.replan_every,
-            self.support,
-            self.approach,
+    def settings(self, relative: bool) -> PlanSettings:
+        """How plans are sought, where actions are targets of positions or not."""
+        return PlanSettings.suited(
+            relative,
+            planner=self.planner,
+            objective=self.objective,
+            samples=self.samples,
+            iterations=self.iterations,
+            horizon=self.plan_horizon,
+            knots=self.knots,
+            replan_every=self.replan_every,
+            support=self.support,
+            approach=self.approach,
         )
 
     def checked(self) -> None:
@@ -99,7 +105,7 @@ def plan(options: PlanOptions) -> None:
     from gyrax.report.control_tables import control_tables
 
     options.checked()
-    settings, against = options.settings(), chosen_rows(options.against)
+    against = chosen_rows(options.against)
     arguments = _arguments(options.env_args)
     if options.video is not None:
         film_files(options.video)  # before hours of planning
@@ -107,6 +113,7 @@ def plan(options: PlanOptions) -> None:
     prepare_device(options.device)
     console, messages = Console(), Console(stderr=options.json)
     bridges = simulators(options.env, arguments, options.episodes)
+    settings = options.settings(bridges[0].position_target)
     assignment = assign(
         bridges[0], checkpoint, goal=options.goal, tolerance=options.tolerance, push=options.push
     )

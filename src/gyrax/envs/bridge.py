@@ -1,5 +1,6 @@
 """One face for every Gymnasium environment that has a box of actions and observes its state."""
 
+import contextlib
 import weakref
 from typing import Any, NamedTuple
 
@@ -201,7 +202,7 @@ class Bridge:
         if self._mujoco and not self._pictured:
             choose_backend()
             # What OpenGL holds is to be freed before its modules are gone, at exit too.
-            weakref.finalize(self, self._env.close)
+            weakref.finalize(self, _close_quietly, self._env)
             self._pictured = True
         picture = self._guarded("render", self._env.render)
         if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3:
@@ -240,6 +241,12 @@ class Bridge:
         except InputError:
             return False
         return True
+
+
+def _close_quietly(env: Any) -> None:
+    """Close an environment as the process ends, when OpenGL may be gone already."""
+    with contextlib.suppress(Exception):
+        env.close()
 
 
 def _bounds(where: str, space: Any) -> tuple[np.ndarray, np.ndarray]:

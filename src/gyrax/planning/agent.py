@@ -55,7 +55,6 @@ class Agent:
         Raises `InputError` where there is no such checkpoint or no feature of such a name.
         """
         self.checkpoint = open_checkpoint(Path(checkpoint))
-        settings = settings or PlanSettings()
         support, normaliser = self.checkpoint.support, self.checkpoint.normaliser
         recorded = np.asarray(support.snippets)
         self.robot = robot_of(
@@ -64,6 +63,7 @@ class Agent:
             recorded.max((0, 1)) if high is None else np.asarray(high, np.float32),
             rate,
         )
+        settings = settings or PlanSettings.suited(self.robot.relative)
         columns = self.robot.matching(goal_columns, "goal_columns")
         task = Task(columns, scales_of(normaliser.feature_std, columns), near)
         c = self.checkpoint.meta.settings.encoder.curvature

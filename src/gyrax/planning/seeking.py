@@ -31,7 +31,8 @@ class GoalSeeker:
         settings: PlanSettings | None = None,
     ):
         """`frames` of the checkpoint's kind of data. Raises `InputError` where they are of another width."""
-        settings, support = settings or PlanSettings(), checkpoint.support
+        settings = settings or PlanSettings.suited(bridge.position_target)
+        support = checkpoint.support
         if frames.shape[1] != len(checkpoint.meta.columns):
             raise InputError(
                 f"--data: has {frames.shape[1]} features, {checkpoint.path} was trained on "

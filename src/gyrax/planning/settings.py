@@ -1,6 +1,7 @@
 """How to plan, as numbers and names that are checked once."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from gyrax._errors import InputError
 
@@ -26,6 +27,13 @@ class PlanSettings:
     replan_every: int = 5
     support: float = 0.1
     approach: float = 1.0
+
+    @classmethod
+    def suited(cls, relative: bool, **given: Any) -> "PlanSettings":
+        """The defaults for actions that are targets of positions, or for others, which act at once: a plan of
+        8 frames made anew every 2. What is `given` and not None stands."""
+        chosen: dict[str, Any] = {} if relative else {"horizon": 8, "replan_every": 2}
+        return cls(**chosen | {name: value for name, value in given.items() if value is not None})
 
     def __post_init__(self) -> None:
         """Reject what cannot be planned with, each with its flag."""

@@ -1,5 +1,6 @@
 """Pictures of the arm, rendered offscreen with MuJoCo by whichever OpenGL the machine has."""
 
+import contextlib
 import weakref
 from typing import Any
 
@@ -45,6 +46,8 @@ class ArmCamera:
 
 
 def _free(context: Any, renderer: Any) -> None:
-    context.make_current()
-    renderer.free()
-    context.free()
+    # As the process ends OpenGL may be gone before this, and what it held with it.
+    with contextlib.suppress(Exception):
+        context.make_current()
+        renderer.free()
+        context.free()
