@@ -8,7 +8,7 @@ from gyrax.planning.actions import ActionSpace
 from gyrax.planning.cem import CEM
 from gyrax.planning.controller import Controller, Planning, Stop
 from gyrax.planning.imagination import AbstractImagination, Imagined, SimulatedImagination
-from gyrax.planning.objective import Approach, FeatureDistance, Goal, Objective
+from gyrax.planning.objective import Approach, Candidate, FeatureDistance, Goal, Objective
 
 SNIPPETS = np.random.default_rng(0).uniform(-0.2, 0.2, (40, 11, 2))
 REACHED = FeatureDistance((0, 1), jnp.ones(2))
@@ -99,9 +99,8 @@ def test_the_place_behind_a_body_is_seen_from_its_goal():
 
     def cost(effector, first, second):
         features = jnp.concatenate([jnp.asarray(x, float) for x in (effector, first, second)])
-        return term(
-            Imagined(features[None], jnp.zeros((1, 1))), goal, jnp.zeros((1, 1)), jnp.zeros(1)
-        )
+        imagined = Imagined(features[None], jnp.zeros((1, 1)))
+        return term(Candidate(imagined, jnp.zeros((1, 1)), jnp.zeros(1)), goal)
 
     start, away = [0.0, 0.0, 0.0], [0.0, 0.0, 0.5]
     np.testing.assert_allclose(cost([-0.1, 0.0, 0.0], start, away), 0.0, atol=2e-3)

@@ -9,14 +9,14 @@ import pytest
 from gyrax._errors import InputError
 from gyrax.data.frames import load_frames
 from gyrax.evaluation.baselines.linear import LinearForecaster, Ridge
-from gyrax.evaluation.control.contenders import Decoded, OnlyChart
+from gyrax.evaluation.control.contenders import OnlyChart
 from gyrax.evaluation.encoded import Encoded
 from gyrax.evaluation.feature_space import Identity, features_as_latents
 from gyrax.evaluation.forecasts import decode, forecast
 from gyrax.planning.agent import Agent
 from gyrax.planning.imagination import ForecastImagination, Observed, Scale
 from gyrax.planning.settings import PlanSettings
-from gyrax.planning.setup import imagination_of
+from gyrax.planning.setup import Decoded, imagination_of
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.dataset import Dataset
 from gyrax.training.trainer import Trained

@@ -1,6 +1,5 @@
 """`gyrax collect`: episodes of any Gymnasium environment under a policy, as a LeRobot folder."""
 
-import json
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.commands.flags import option, with_options
+from gyrax.commands.flags import json_object, option, with_options
 from gyrax.runtime.console import make_progress, print_lines
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ class CollectOptions:
         None,
         "What the planner's goals are drawn from: data of the checkpoint's kind. [default: its own]",
     )
-
     video: bool = option(False, "Record what the environment renders, too.", "--video")
 
     def __post_init__(self) -> None:
@@ -64,13 +62,7 @@ class CollectOptions:
 
     def arguments(self) -> dict[str, Any]:
         """What `--env-args` holds. Raises `InputError` for anything but a JSON object."""
-        try:
-            arguments = json.loads(self.env_args)
-        except ValueError as error:
-            raise InputError(_not_an_object(self.env_args, f" ({error})")) from None
-        if not isinstance(arguments, dict):
-            raise InputError(_not_an_object(self.env_args, ""))
-        return arguments
+        return json_object(self.env_args, "--env-args")
 
 
 @with_options(CollectOptions)
@@ -121,9 +113,3 @@ def _policy(options: CollectOptions, bridge: "Bridge") -> "Policy":
             f"--policy scripted: {bridge.id} has no policy of its own; use --policy random."
         )
     return chosen
-
-
-def _not_an_object(text: str, reason: str) -> str:
-    return (
-        f'--env-args is {text[:80]!r}, not a JSON object{reason}; give one such as {{"cubes": 2}}.'
-    )

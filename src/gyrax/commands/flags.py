@@ -3,12 +3,14 @@
 import dataclasses
 import functools
 import inspect
+import json
 from collections.abc import Callable
 from dataclasses import field
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from gyrax._errors import InputError
 from gyrax.training.presets import DEFAULT, DOCUMENT, load_preset
 from gyrax.training.settings import LEAVES
 
@@ -30,6 +32,20 @@ Device = Annotated[str, typer.Option(help=DEVICE)]
 def option(default: Any, text: str, flag: str | None = None) -> Any:
     """A field of a command's options: its default, its help text, and its flag if not its name's."""
     return field(default=default, metadata={"help": text, "flag": flag})
+
+
+def json_object(text: str, flag: str) -> dict[str, Any]:
+    """What a flag's text holds. Raises `InputError` for anything but a JSON object."""
+    wrong = lambda reason: InputError(
+        f'{flag} is {text[:80]!r}, not a JSON object{reason}; give one such as {{"cubes": 2}}.'
+    )
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise wrong(f" ({error})") from None
+    if not isinstance(found, dict):
+        raise wrong("")
+    return found
 
 
 def _parameter(name: str, kind: Any, default: Any, *flags: str, **shown: Any) -> inspect.Parameter:

@@ -3,12 +3,11 @@
 import json
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.commands.flags import DATA, DEVICE, option, with_options
+from gyrax.commands.flags import DATA, DEVICE, json_object, option, with_options
 from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.planning.settings import OBJECTIVES, PLANNERS, PlanSettings
@@ -106,7 +105,7 @@ def plan(options: PlanOptions) -> None:
 
     options.checked()
     against = chosen_rows(options.against)
-    arguments = _arguments(options.env_args)
+    arguments = json_object(options.env_args, "--env-args")
     if options.video is not None:
         film_files(options.video)  # before hours of planning
     checkpoint = open_checkpoint(options.checkpoint)
@@ -150,14 +149,3 @@ def plan(options: PlanOptions) -> None:
         for table in control_tables(told.report):
             console.print(table)
     messages.print(f"report: {told.page}", soft_wrap=True, highlight=False)
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    """The environment's arguments. Raises `InputError` where the text is no JSON object."""
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"--env-args is {text!r}: {error}; give a JSON object.") from None
-    if not isinstance(found, dict):
-        raise InputError(f"--env-args is {text!r}; give a JSON object.")
-    return found

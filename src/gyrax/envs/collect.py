@@ -106,7 +106,9 @@ def record(
         for attempt in range(_ATTEMPTS):
             origin = [seed, number, attempt] if attempt else [seed, number]
             film = filming() if filming is not None else None
-            rows, task = _episode(bridge, policy, np.random.default_rng(origin), frames, film)
+            look = None if film is None else lambda film=film: film.add(bridge.render())
+            rng = np.random.default_rng(origin)
+            rows, task = act_out(bridge, policy, rng, frames=frames, least=SHORTEST, look=look)
             clip = {CAMERA: film.close()} if film is not None else {}
             if len(rows) >= SHORTEST:
                 yield Recording(_columns(bridge, rows) | clip, task, attempt)
@@ -125,26 +127,32 @@ def data_features(bridge: Bridge) -> dict[str, Feature]:
     return {k: Feature("float32", (len(names),), names) for k, names in named.items() if names}
 
 
-def _episode(
+def act_out(
     bridge: Bridge,
     policy: Policy,
     rng: np.random.Generator,
-    frames: int | None,
-    film: ClipEncoder | None,
+    *,
+    frames: int | None = None,
+    least: int = 0,
+    look: Callable[[], object] | None = None,
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
-    """Features and action of each frame of one episode, and its task."""
+    """Let a policy act in one episode: features and action of each frame, and its task.
+
+    It has `frames` frames, or as many as the policy says, or as the environment's time limit, but `least`,
+    unless it ends itself. `look` is called in each frame before the policy acts.
+    """
     start = (
         policy.start(rng) if isinstance(policy, StartingPolicy) else Start(f"act in {bridge.id}")
     )
-    limit = frames or start.frames or max(bridge.max_frames or _UNLIMITED, SHORTEST)
+    limit = frames or start.frames or max(bridge.max_frames or _UNLIMITED, least)
     features = bridge.reset(0 if start.state is not None else int(rng.integers(2**31)), start.state)
     policy.reset(bridge, features, rng)
     rows = []
     while len(rows) < limit:
-        if film is not None:
-            film.add(bridge.render())
+        if look is not None:
+            look()
         action = policy.act(features)
-        rows.append((features, bridge.recorded(action)))
+        rows.append((features, np.array(action)))  # a policy may use its array again
         step = bridge.step(action)
         features = step.features
         if step.terminated or step.truncated:
@@ -153,7 +161,8 @@ def _episode(
 
 
 def _columns(bridge: Bridge, rows: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Column]:
-    features, actions = (np.stack(part) for part in zip(*rows, strict=True))
+    features = np.stack([seen for seen, _ in rows])
+    actions = np.stack([bridge.recorded(action) for _, action in rows])
     columns: dict[str, Column] = {}
     first = 0
     for key, feature in data_features(bridge).items():

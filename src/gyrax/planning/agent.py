@@ -9,13 +9,7 @@ from jaxtyping import Float
 from gyrax._errors import InputError
 from gyrax.planning.robot import Robot, short
 from gyrax.planning.settings import PlanSettings
-from gyrax.planning.setup import (
-    Task,
-    imagination_of,
-    make_controller,
-    make_objective,
-    make_planning,
-)
+from gyrax.planning.setup import Task, imagination_of, make_controller
 from gyrax.training.checkpoint import Checkpoint, open_checkpoint
 
 
@@ -55,8 +49,7 @@ class Agent:
         Raises `InputError` where there is no such checkpoint or no feature of such a name.
         """
         self.checkpoint = open_checkpoint(Path(checkpoint))
-        support, normaliser = self.checkpoint.support, self.checkpoint.normaliser
-        recorded = np.asarray(support.snippets)
+        recorded = np.asarray(self.checkpoint.support.snippets)
         self.robot = robot_of(
             self.checkpoint,
             recorded.min((0, 1)) if low is None else np.asarray(low, np.float32),
@@ -65,12 +58,11 @@ class Agent:
         )
         settings = settings or PlanSettings.suited(self.robot.relative)
         columns = self.robot.matching(goal_columns, "goal_columns")
-        task = Task(columns, scales_of(normaliser.feature_std, columns), near)
-        c = self.checkpoint.meta.settings.encoder.curvature
-        objective = make_objective(settings, task, support, c)
+        task = Task(columns, scales_of(self.checkpoint.normaliser.feature_std, columns), near)
         imagination = imagination_of(self.checkpoint)
-        planning = make_planning(imagination, self.robot, objective, support, settings)
-        self.controller = make_controller(planning, self.checkpoint, task, settings, seed)
+        self.controller = make_controller(
+            imagination, self.checkpoint, self.robot, task, settings, seed
+        )
         self.begun = False
 
     def reset(self, goal: Float[np.ndarray, " F"]) -> None:

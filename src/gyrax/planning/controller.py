@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 from gyrax._types import PRNGKey
 from gyrax.planning.actions import ActionSpace
 from gyrax.planning.imagination import AbstractImagination, Observed
-from gyrax.planning.objective import FeatureDistance, Goal, Objective
+from gyrax.planning.objective import Candidate, FeatureDistance, Goal, Objective
 from gyrax.planning.planner import AbstractPlanner
 
 PROPOSED = 0.375
@@ -50,8 +50,8 @@ class Planning(eqx.Module):
 
         def cost(knots: Float[Array, "N K A"]) -> Float[Array, " N"]:
             actions = jax.vmap(lambda k: self.space.actions(k, observed.actions))(knots)
-            imagined = self.imagination(observed, actions)
-            return jax.vmap(self.objective, (0, None, 0, None))(imagined, goal, actions, present)
+            weigh = lambda seen, given: self.objective(Candidate(seen, given, present), goal)
+            return jax.vmap(weigh)(self.imagination(observed, actions), actions)
 
         draw, search = jr.split(key)
         count = min(int(PROPOSED * self.planner.samples), len(self.pool))

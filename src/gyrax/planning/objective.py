@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -25,18 +26,20 @@ class Goal(eqx.Module):
     point: Float[Array, "*batch D"]
 
 
+class Candidate(NamedTuple):
+    """A plan that is weighed: the H frames that are imagined, its actions, and the action before it."""
+
+    imagined: Imagined
+    actions: Float[Array, "H A"]
+    present: Float[Array, " A"]
+
+
 class AbstractTerm(eqx.Module):
     """One cost of a plan."""
 
     @abc.abstractmethod
-    def __call__(
-        self,
-        imagined: Imagined,
-        goal: Goal,
-        actions: Float[Array, "H A"],
-        present: Float[Array, " A"],
-    ) -> Float[Array, ""]:
-        """The cost of one plan, of which H frames are imagined; `present`, the action before it."""
+    def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
+        """The cost of one plan."""
 
 
 class Objective(eqx.Module):
@@ -45,15 +48,9 @@ class Objective(eqx.Module):
     terms: tuple[AbstractTerm, ...]
     weights: tuple[float, ...] = eqx.field(static=True)
 
-    def __call__(
-        self,
-        imagined: Imagined,
-        goal: Goal,
-        actions: Float[Array, "H A"],
-        present: Float[Array, " A"],
-    ) -> Float[Array, ""]:
+    def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
         """The cost of one plan."""
-        values = [term(imagined, goal, actions, present) for term in self.terms]
+        values = [term(plan, goal) for term in self.terms]
         return sum((w * v for w, v in zip(self.weights, values, strict=True)), jnp.zeros(()))
 
 
@@ -76,15 +73,9 @@ class FeatureDistance(AbstractTerm):
         away = jnp.asarray(features - goal)[..., rows] / self.scale
         return safe_norm(away) * len(rows) ** -0.5
 
-    def __call__(
-        self,
-        imagined: Imagined,
-        goal: Goal,
-        actions: Float[Array, "H A"],
-        present: Float[Array, " A"],
-    ) -> Float[Array, ""]:
+    def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
         """Over the plan."""
-        return _on_the_way(self.distance(imagined.features, goal.features))
+        return _on_the_way(self.distance(plan.imagined.features, goal.features))
 
 
 class LatentDistance(AbstractTerm):
@@ -92,15 +83,9 @@ class LatentDistance(AbstractTerm):
 
     c: float = eqx.field(static=True)
 
-    def __call__(
-        self,
-        imagined: Imagined,
-        goal: Goal,
-        actions: Float[Array, "H A"],
-        present: Float[Array, " A"],
-    ) -> Float[Array, ""]:
+    def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
         """Over the plan."""
-        return _on_the_way(distance(imagined.points, goal.point, self.c))
+        return _on_the_way(distance(plan.imagined.points, goal.point, self.c))
 
 
 class Approach(AbstractTerm):
@@ -120,18 +105,12 @@ class Approach(AbstractTerm):
     reached: float = eqx.field(static=True)
     unit: Float[Array, ""]
 
-    def __call__(
-        self,
-        imagined: Imagined,
-        goal: Goal,
-        actions: Float[Array, "H A"],
-        present: Float[Array, " A"],
-    ) -> Float[Array, ""]:
+    def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
         """The mean over the plan."""
-        effector = imagined.features[:, np.array(self.effector)]
+        effector = plan.imagined.features[:, np.array(self.effector)]
         cost, turn = jnp.zeros(len(effector)), jnp.ones(len(effector))
         for body in map(np.array, self.bodies):
-            position = imagined.features[:, body]
+            position = plan.imagined.features[:, body]
             way = (goal.features[body] - position).at[:, 2:].set(0.0)  # along the table
             left = safe_norm(way)
             place = position - self.behind * way / jnp.maximum(left, 0.1 * self.behind)[:, None]
@@ -146,15 +125,9 @@ class Unusual(AbstractTerm):
 
     support: Support
 
-    def __call__(
-        self,
-        imagined: Imagined,
-        goal: Goal,
-        actions: Float[Array, "H A"],
-        present: Float[Array, " A"],
-    ) -> Float[Array, ""]:
+    def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
         """The mean over the plan."""
-        return jnp.minimum(self.support.surprise(actions, present), NEVER).mean()
+        return jnp.minimum(self.support.surprise(plan.actions, plan.present), NEVER).mean()
 
 
 class Reward(AbstractTerm):
@@ -167,16 +140,10 @@ class Reward(AbstractTerm):
     reward: Callable[[np.ndarray, np.ndarray], np.ndarray] = eqx.field(static=True)
     columns: tuple[int, ...] = eqx.field(static=True)
 
-    def __call__(
-        self,
-        imagined: Imagined,
-        goal: Goal,
-        actions: Float[Array, "H A"],
-        present: Float[Array, " A"],
-    ) -> Float[Array, ""]:
+    def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
         """The negative mean over the plan, and once more its end."""
         rows = np.array(self.columns)
-        achieved = imagined.features[:, rows]
+        achieved = plan.imagined.features[:, rows]
         desired = jnp.broadcast_to(goal.features[rows], achieved.shape)
         shape = jax.ShapeDtypeStruct(achieved.shape[:1], jnp.float32)
         values = jax.pure_callback(self.reward, shape, achieved, desired, vmap_method="expand_dims")

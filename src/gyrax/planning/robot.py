@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gyrax._errors import InputError
+from gyrax.data.lerobot.proprioception import ACTION, ENVIRONMENT, STATE
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,8 @@ class Robot:
 
 def short(name: str) -> str:
     """A column's name without the data set's key: `observation.state.elbow.pos` is `elbow.pos`."""
-    for key in ("observation.state.", "observation.environment_state.", "action."):
-        if name.startswith(key):
-            return name.removeprefix(key)
+    for key in (STATE, ENVIRONMENT, ACTION):
+        name = name.removeprefix(f"{key}.")
     return name
 
 

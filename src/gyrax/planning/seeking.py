@@ -8,9 +8,8 @@ from jaxtyping import Float
 from gyrax._errors import InputError
 from gyrax.envs.bridge import Bridge
 from gyrax.planning.assignment import assign
-from gyrax.planning.controller import Controller
 from gyrax.planning.settings import PlanSettings
-from gyrax.planning.setup import imagination_of, make_controller, make_objective, make_planning
+from gyrax.planning.setup import imagination_of, make_controller
 from gyrax.training.checkpoint import Checkpoint
 
 PATIENCE = 120
@@ -32,18 +31,15 @@ class GoalSeeker:
     ):
         """`frames` of the checkpoint's kind of data. Raises `InputError` where they are of another width."""
         settings = settings or PlanSettings.suited(bridge.position_target)
-        support = checkpoint.support
         if frames.shape[1] != len(checkpoint.meta.columns):
             raise InputError(
                 f"--data: has {frames.shape[1]} features, {checkpoint.path} was trained on "
                 f"{len(checkpoint.meta.columns)}; give data of the same robot."
             )
         self.frames, self.assignment = frames, assign(bridge, checkpoint)
-        task, c = self.assignment.task, checkpoint.meta.settings.encoder.curvature
-        objective = make_objective(settings, task, support, c)
-        imagination, robot = imagination_of(checkpoint), self.assignment.robot
-        planning = make_planning(imagination, robot, objective, support, settings)
-        self.controller: Controller = make_controller(planning, checkpoint, task, settings)
+        robot, task = self.assignment.robot, self.assignment.task
+        imagination = imagination_of(checkpoint)
+        self.controller = make_controller(imagination, checkpoint, robot, task, settings)
 
     def reset(
         self, bridge: Any, features: Float[np.ndarray, " F"], rng: np.random.Generator

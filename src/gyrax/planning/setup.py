@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax._errors import InputError
-from gyrax.model.system import System
+from gyrax.atlas import Encoder
 from gyrax.planning.actions import ActionSpace
 from gyrax.planning.cem import CEM
 from gyrax.planning.controller import Controller, Planning, Stop
@@ -69,8 +69,8 @@ class Task:
 
     **Fields:** `columns`, the features that are to be as in the goal, measured in units of `scale`;
     `near`, the distance in them below which the robot may stop, or None where it must not; `push`, how
-    the goal is reached by pushing, or None; `reward` of
-    what is achieved and desired, both `(M, G)`, or None where the environment has none of that kind.
+    the goal is reached by pushing, or None; `reward` of what is achieved and desired, both `(M, G)`, or None
+    where the environment has none of that kind.
     """
 
     columns: tuple[int, ...]
@@ -90,32 +90,32 @@ class Task:
         return FeatureDistance(self.columns, jnp.asarray(self.scale, jnp.float32))
 
 
-class SystemEncoder(eqx.Module):
-    """A system's way into its latent space."""
+class Encoded(eqx.Module):
+    """Point and chart weights, of all that an encoder makes of features."""
 
-    system: System
+    encoder: Encoder
 
     def __call__(self, x: Float[Array, " kept"]) -> tuple[Float[Array, " D"], Float[Array, " K"]]:
-        """Point and chart weights of standardised features."""
-        encoding = self.system.encoder(x)
+        """Of standardised features."""
+        encoding = self.encoder(x)
         return encoding.z, encoding.chart_weights
 
 
-class SystemDecoder(eqx.Module):
-    """A system's way out of its latent space."""
+class Decoded(eqx.Module):
+    """Features, of all that a decoder makes of a point."""
 
-    system: System
+    decoder: Callable[[Float[Array, " D"]], tuple[Float[Array, " kept"], Any]]
 
     def __call__(self, z: Float[Array, " D"]) -> Float[Array, " kept"]:
-        """Standardised features of a point."""
-        return self.system.decoder(z)[0]
+        """Standardised, of one point."""
+        return self.decoder(z)[0]
 
 
 def imagination_of(checkpoint: Checkpoint) -> ForecastImagination:
     """What a checkpoint's own world model foresees."""
     system = checkpoint.system()
     scale = Scale.of(checkpoint.normaliser, checkpoint.support)
-    return ForecastImagination(system, SystemEncoder(system), SystemDecoder(system), scale)
+    return ForecastImagination(system, Encoded(system.encoder), Decoded(system.decoder), scale)
 
 
 def make_objective(settings: PlanSettings, task: Task, support: Support, c: float) -> Objective:
@@ -157,14 +157,17 @@ def make_planner(settings: PlanSettings) -> AbstractPlanner:
     return CEM(samples, iterations, elites)
 
 
-def make_planning(
+def make_controller(
     imagination: AbstractImagination,
+    checkpoint: Checkpoint,
     robot: Robot,
-    objective: Objective,
-    support: Support,
+    task: Task,
     settings: PlanSettings,
-) -> Planning:
-    """All of it as one pure function."""
+    seed: int = 0,
+) -> Controller:
+    """Plans by an imagination in closed loop, with as much memory as the checkpoint's model reads, and what
+    its data shows as support. Raises `InputError` where settings do not fit data or task."""
+    support, trained = checkpoint.support, checkpoint.meta.settings
     snippets = np.asarray(support.snippets)
     space = ActionSpace.of(
         robot.low,
@@ -176,16 +179,9 @@ def make_planning(
         rate=robot.rate,
     )
     pool = space.knots_of(jnp.asarray(snippets[:, 1:]), jnp.asarray(snippets[:, 0]))
-    return Planning(imagination, space, objective, make_planner(settings), pool)
-
-
-def make_controller(
-    planning: Planning, checkpoint: Checkpoint, task: Task, settings: PlanSettings, seed: int = 0
-) -> Controller:
-    """The same in closed loop, with as much memory as the checkpoint's model reads."""
-    trained = checkpoint.meta.settings
+    objective = make_objective(settings, task, support, trained.encoder.curvature)
     return Controller(
-        planning,
+        Planning(imagination, space, objective, make_planner(settings), pool),
         context=trained.integration.context,
         past=trained.data.action_history,
         every=settings.replan_every,

@@ -19,7 +19,6 @@ Actions = Float[np.ndarray, "E A"]
 
 
 @runtime_checkable
-@runtime_checkable
 class Actor(Protocol):
     """Acts in E episodes side by side. It sees observations; only the oracle looks at `bridges`."""
 

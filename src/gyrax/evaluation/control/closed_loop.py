@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from gyrax.envs.bridge import Bridge
 from gyrax.evaluation.control.actors import Actor
-from gyrax.evaluation.control.pairs import Pair
+from gyrax.evaluation.control.pairs import Pair, reset_seed
 from gyrax.planning.assignment import Judge
 from gyrax.planning.controller import BLOCK
 
@@ -55,7 +55,7 @@ class Outcome:
 def put_to_start(bridge: Bridge, pair: Pair, judge: Judge) -> None:
     """Bring a simulator to the start of a pair, and tell it the goal if it has one to set."""
     if pair.state is None:
-        bridge.reset(int(np.random.default_rng([pair.seed, pair.episode]).integers(2**31)))
+        bridge.reset(reset_seed(pair.seed, pair.episode))
         for action in pair.actions[: pair.frame]:
             bridge.step(action)
         return

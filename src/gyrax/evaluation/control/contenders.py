@@ -1,6 +1,6 @@
 """Everyone who is compared in closed loop, by name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -32,18 +32,10 @@ from gyrax.planning.controller import Controller
 from gyrax.planning.imagination import (
     AbstractImagination,
     ForecastImagination,
-    Scale,
     SimulatedImagination,
 )
 from gyrax.planning.settings import PlanSettings
-from gyrax.planning.setup import (
-    SystemDecoder,
-    SystemEncoder,
-    imagination_of,
-    make_controller,
-    make_objective,
-    make_planning,
-)
+from gyrax.planning.setup import Decoded, imagination_of, make_controller
 from gyrax.training.checkpoint import Checkpoint
 
 MODEL = "gyrax"
@@ -60,16 +52,6 @@ class OnlyChart(eqx.Module):
     def __call__(self, x: Float[Array, " F"]) -> tuple[Float[Array, " F"], Float[Array, "1"]]:
         """As they are."""
         return x, jnp.ones(1)
-
-
-class Decoded(eqx.Module):
-    """A decoder's features alone."""
-
-    decoder: Identity
-
-    def __call__(self, z: Float[Array, " F"]) -> Float[Array, " F"]:
-        """Of one point."""
-        return self.decoder(z)[0]
 
 
 @dataclass(frozen=True)
@@ -89,7 +71,7 @@ class Contenders:
     def make(self, name: str) -> Actor:
         """The actor of that name. Raises `InputError` where it cannot take part."""
         made: dict[str, Callable[[], Actor]] = {
-            MODEL: lambda: self._planned(imagination_of(self.checkpoint)),
+            MODEL: lambda: self._planned(self.own),
             "hold": Hold,
             "random": Random,
             "servo": self._servo,
@@ -105,17 +87,13 @@ class Contenders:
         return made[name]()
 
     @cached_property
-    def scale(self) -> Scale:
-        """How features and actions are standardised."""
-        return Scale.of(self.checkpoint.normaliser, self.checkpoint.support)
+    def own(self) -> ForecastImagination:
+        """What the checkpoint's own model foresees."""
+        return imagination_of(self.checkpoint)
 
     def _controller(self, imagination: AbstractImagination, settings: PlanSettings) -> Controller:
-        robot, task, support = self.assignment.robot, self.assignment.task, self.checkpoint.support
-        objective = make_objective(
-            settings, task, support, self.checkpoint.meta.settings.encoder.curvature
-        )
-        planning = make_planning(imagination, robot, objective, support, settings)
-        return make_controller(planning, self.checkpoint, task, settings, self.seed)
+        robot, task = self.assignment.robot, self.assignment.task
+        return make_controller(imagination, self.checkpoint, robot, task, settings, self.seed)
 
     def _planned(self, imagination: AbstractImagination) -> Planned:
         return Planned(self._controller(imagination, self.settings))
@@ -126,11 +104,10 @@ class Contenders:
         """
         if self.settings.planner == "gradient":
             raise InputError("the simulator has no gradient; leave the oracle out (--against).")
-        own = imagination_of(self.checkpoint)
         calls: list[Oracle] = []
         simulate = lambda episodes, actions: calls[0].simulate(episodes, actions)
         settings = replace(self.settings, support=0.0)
-        oracle = Oracle(self._controller(SimulatedImagination(simulate, own.point), settings))
+        oracle = Oracle(self._controller(SimulatedImagination(simulate, self.own.point), settings))
         calls.append(oracle)
         return oracle
 
@@ -140,22 +117,21 @@ class Contenders:
         return Servo(self.assignment.robot)
 
     def _twin(self) -> ForecastImagination:
-        [twin] = self._trained(self.cache, "flat_twin")
-        system = self.checkpoint.system()
-        return ForecastImagination(twin, SystemEncoder(system), SystemDecoder(system), self.scale)
+        return replace(self.own, forecaster=self._trained(self.cache, "flat_twin"))
 
     def _in_features(self, name: str) -> ForecastImagination:
         """A forecaster that knows nothing of our latent."""
-        features = features_as_latents(self.cache.encoded)
         if name == "ridge":
-            [forecaster] = [self._ridge()]
+            forecaster: AbstractForecaster = self._ridge()
         else:
-            [forecaster] = self._trained(replace(self.cache, encoded=features), FEATURE + name)
-        return ForecastImagination(forecaster, OnlyChart(), Decoded(Identity()), self.scale)
+            features = features_as_latents(self.cache.encoded)
+            forecaster = self._trained(replace(self.cache, encoded=features), FEATURE + name)
+        return ForecastImagination(forecaster, OnlyChart(), Decoded(Identity()), self.own.scale)
 
-    def _trained(self, cache: Cache, name: str) -> Sequence[AbstractForecaster]:
+    def _trained(self, cache: Cache, name: str) -> AbstractForecaster:
         seed = self.checkpoint.meta.settings.training.run.seed
-        return Contest(cache).train([name], [seed])[name]
+        [forecaster] = Contest(cache).train([name], [seed])[name]
+        return forecaster
 
     def _ridge(self) -> LinearForecaster:
         features = features_as_latents(self.cache.encoded)
@@ -183,4 +159,4 @@ class Contenders:
         if imitator is None:
             imitator = trained(fresh, dataset, seed)
             self.cache.save(title, seed, UPDATES, imitator)
-        return Imitation(imitator, self.scale, self.assignment.robot)
+        return Imitation(imitator, self.own.scale, self.assignment.robot)

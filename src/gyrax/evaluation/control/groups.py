@@ -10,6 +10,7 @@ from gyrax.evaluation.control.closed_loop import Outcome
 from gyrax.evaluation.control.pairs import Pair
 from gyrax.planning.assignment import TOLERANCE
 from gyrax.planning.robot import short
+from gyrax.planning.setup import Task
 
 
 def column_groups(columns: Sequence[str]) -> dict[str, Int[np.ndarray, " G"]]:
@@ -43,11 +44,10 @@ def groups_held(
     are constant in the data (0) are left out.
     """
     goals = np.stack([p.goal for p in pairs[: len(outcome)]])
-    away = outcome.frames - goals[:, None]
     held = {}
     for name, group in column_groups(columns).items():
         kept = group[std[group] > 0]
         if kept.size:
-            far = np.sqrt(np.mean((away[..., kept] / std[kept]) ** 2, axis=-1))
+            far = Task(tuple(kept.tolist()), std[kept]).far(outcome.frames, goals[:, None])
             held[name] = (far <= TOLERANCE).all(axis=1)
     return held

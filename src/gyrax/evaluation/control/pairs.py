@@ -8,15 +8,14 @@ from jaxtyping import Float
 
 from gyrax._errors import InputError
 from gyrax.envs.bridge import Bridge
-from gyrax.envs.policies import Policy, RandomPolicy, Start, StartingPolicy
+from gyrax.envs.collect import act_out
+from gyrax.envs.policies import Policy, RandomPolicy
 from gyrax.planning.assignment import Judge
 
 PAST = 10
 """Frames before a start at least, from which an agent's context and its last actions come."""
 EMPTY_EPISODES = 50
 """Episodes in a row without a pair, after which there are none."""
-UNLIMITED = 300
-"""Frames of a recorded episode where neither policy nor environment says how many."""
 
 
 class Pair(NamedTuple):
@@ -48,10 +47,14 @@ class LeftOut:
     short: int = 0
 
 
+def reset_seed(seed: int, episode: int) -> int:
+    """With which an environment begins an episode whose policy does not choose the beginning."""
+    return int(np.random.default_rng([seed, episode]).integers(2**31))
+
+
 def own_goal(bridge: Bridge, seed: int, number: int) -> Pair:
     """The environment's own goal of one reset."""
-    begin = int(np.random.default_rng([seed, number]).integers(2**31))
-    features = bridge.reset(begin)
+    features = bridge.reset(reset_seed(seed, number))
     goal = features.copy()
     assert bridge.goal is not None
     goal[list(bridge.goal_columns)] = bridge.goal
@@ -71,22 +74,11 @@ class Recorded:
 
 def record_states(bridge: Bridge, policy: Policy, seed: int, number: int) -> Recorded:
     """Let a policy act in one episode."""
-    rng = np.random.default_rng([seed, number])
-    start = policy.start(rng) if isinstance(policy, StartingPolicy) else Start("")
-    features = bridge.reset(0 if start.state is not None else int(rng.integers(2**31)), start.state)
-    policy.reset(bridge, features, rng)
-    limit = start.frames or bridge.max_frames or UNLIMITED
-    frames, actions, states = [], [], []
-    while len(frames) < limit:
-        frames.append(features)
-        states.append(bridge.save() if bridge.can_restore else None)
-        action = policy.act(features)
-        actions.append(np.asarray(action, np.float32))
-        step = bridge.step(action)
-        features = step.features
-        if step.terminated or step.truncated:
-            break
-    return Recorded(np.stack(frames), np.stack(actions), states)
+    states: list[Any] = []
+    look = lambda: states.append(bridge.save() if bridge.can_restore else None)
+    rows, _ = act_out(bridge, policy, np.random.default_rng([seed, number]), look=look)
+    frames, actions = (np.stack(part) for part in zip(*rows, strict=True))
+    return Recorded(frames, actions.astype(np.float32), states)
 
 
 def make_pairs(
