@@ -27,11 +27,13 @@ class Goal(eqx.Module):
 
 
 class Candidate(NamedTuple):
-    """A plan that is weighed: the H frames that are imagined, its actions, and the action before it."""
+    """A plan that is weighed: the H frames that are imagined and its actions, and what was observed and done
+    last."""
 
     imagined: Imagined
     actions: Float[Array, "H A"]
-    present: Float[Array, " A"]
+    seen: Float[Array, " F"]
+    done: Float[Array, " A"]
 
 
 class AbstractTerm(eqx.Module):
@@ -92,7 +94,9 @@ class Approach(AbstractTerm):
     """Shaping for pushes: how far the effector is from the place behind a body, seen from the goal.
 
     A body moves only where it is touched, so that its distance from the goal says nothing to a plan that does
-    not touch it. The term fades out where the body is at the goal; of several, one after the other counts.
+    not touch it. The term fades out where the body is seen at the goal; of several, one after the other
+    counts. Where the goal lies is told by what was observed: in imagination a body may drift there untouched,
+    and its plan would look finished.
 
     **Fields:** `effector` and each of `bodies`, columns of a position, x y z in one unit, or x y; `behind`,
     how far from a body's centre the place is, in that unit; `unit`, of the cost; `reached`, the distance from
@@ -108,12 +112,12 @@ class Approach(AbstractTerm):
     def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
         """The mean over the plan."""
         effector = plan.imagined.features[:, np.array(self.effector)]
-        cost, turn = jnp.zeros(len(effector)), jnp.ones(len(effector))
+        cost, turn = jnp.zeros(len(effector)), jnp.ones(())
         for body in map(np.array, self.bodies):
-            position = plan.imagined.features[:, body]
-            way = (goal.features[body] - position).at[:, 2:].set(0.0)  # along the table
+            way = (goal.features[body] - plan.seen[body]).at[2:].set(0.0)  # along the table
             left = safe_norm(way)
-            place = position - self.behind * way / jnp.maximum(left, 0.1 * self.behind)[:, None]
+            behind = self.behind * way / jnp.maximum(left, 0.1 * self.behind)
+            place = plan.imagined.features[:, body] - behind
             active = turn * jax.nn.sigmoid((left / self.reached - 1.0) * 4.0)
             cost, turn = cost + active * safe_norm(effector - place), turn - active
         return jnp.mean(cost) / self.unit
@@ -127,7 +131,7 @@ class Unusual(AbstractTerm):
 
     def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
         """The mean over the plan."""
-        return jnp.minimum(self.support.surprise(plan.actions, plan.present), NEVER).mean()
+        return jnp.minimum(self.support.surprise(plan.actions, plan.done), NEVER).mean()
 
 
 class Reward(AbstractTerm):
