@@ -14,6 +14,7 @@ from gyrax.nn.frozen import Frozen
 from gyrax.nn.gated import NormGatedGELU
 from gyrax.nn.initial import kaiming_uniform
 from gyrax.nn.spectral import SpectralLinear
+from gyrax.nn.waves import WaveNetwork
 
 LARGEST_TANGENT = 1.5
 """Bound on √c‖log₀ v‖: a radius of 0.905, a distance of 3 from the origin."""
@@ -49,7 +50,8 @@ class Encoder(eqx.Module):
     τ = √d/λ, grows without bound.
 
     **Fields:** `linear`, a linear path from x to that tangent beside the layers, or None (it is not trained:
-    an optimiser's steps are as large as its entries where features are many); `whole`, whether
+    an optimiser's steps are as large as its entries where features are many); `waves`, another network beside
+    them, whose slope is not bounded, or None; `whole`, whether
     the latent is the point v itself. The document's is v as its code and its nuisance give it, without
     the texture; here the nuisance is the whole residual.
     """
@@ -62,6 +64,7 @@ class Encoder(eqx.Module):
     router: ChartRouter
     codebook: Codebook
     linear: Frozen | None
+    waves: WaveNetwork | None
     whole: bool = eqx.field(static=True)
     c: float = eqx.field(static=True)
 
@@ -74,11 +77,13 @@ class Encoder(eqx.Module):
         codes: int,
         *,
         linear: bool,
+        waves: int,
         whole: bool,
         c: float,
         key: PRNGKey,
     ) -> "Encoder":
-        """An encoder of `features` numbers onto the charts of the given centres; a linear path is zero."""
+        """An encoder of `features` numbers onto the charts of the given centres, with so many `waves` or
+        none; a linear path is zero."""
         keys = jr.split(key, 5)
         charts, dim = centers.shape
         to_ball = kaiming_uniform(keys[2], (dim, hidden))
@@ -91,6 +96,9 @@ class Encoder(eqx.Module):
             ChartRouter.create(centers, hidden, c=c, key=keys[3]),
             Codebook.create(charts, codes, dim, whole=whole, c=c, key=keys[4]),
             Frozen(jnp.zeros((dim, features))) if linear else None,
+            WaveNetwork.create(features, dim, hidden, waves, scale=BESIDE, key=jr.fold_in(key, 5))
+            if waves
+            else None,
             whole,
             c,
         )
@@ -102,6 +110,8 @@ class Encoder(eqx.Module):
         tangent = self.to_ball(features)
         if self.linear is not None:
             tangent = tangent + self.linear.value @ x
+        if self.waves is not None:
+            tangent = tangent + self.waves(x)
         tangent = bounded(tangent, LARGEST_TANGENT * self.c**-0.5)
         origin = jnp.zeros_like(tangent)
         v = exp_map(origin, tangent, self.c)

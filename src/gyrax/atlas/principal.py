@@ -10,9 +10,9 @@ the errors of a forecast by 14."""
 
 
 def principal_maps(
-    x: Float[np.ndarray, "N F"], dim: int
+    x: Float[np.ndarray, "N F"], dim: int, size: float = SIZE
 ) -> tuple[Float[np.ndarray, "dim F"], Float[np.ndarray, "F dim"]]:
-    """From standardised features to `dim` coordinates, and back, with the least squared error.
+    """From standardised features to `dim` coordinates of that `size`, and back, with the least squared error.
 
     Coordinates are those of the principal components, all scaled alike, so that distances of tangents are
     those of features but for one factor. Where there are fewer features than coordinates, the coordinates
@@ -21,7 +21,7 @@ def principal_maps(
     wide = x.astype(np.float64)
     variance, axes = np.linalg.eigh(wide.T @ wide / len(wide))
     order = np.argsort(-variance)[:dim]
-    scale = SIZE / np.sqrt(variance[order].sum())
+    scale = size / np.sqrt(variance[order].sum())
     inward = np.zeros((dim, x.shape[1]))
     inward[: len(order)] = scale * axes[:, order].T
     return inward.astype(x.dtype), (inward.T / scale**2).astype(x.dtype)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.commands.flags import json_object, option, with_options
+from gyrax.commands.flags import REPEAT, json_object, option, with_options
 from gyrax.runtime.console import make_progress, print_lines
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class CollectOptions:
         None, "Frames of an episode. [default: the policy's, or the environment's time limit]"
     )
     env_args: str = option("{}", "Arguments of the environment as JSON, such as '{\"cubes\": 2}'.")
+    action_repeat: int = option(1, REPEAT)
     policy: str = option(
         "random",
         "random: smooth exploration. scripted: the environment's own policy. planner: plans of a world model "
@@ -72,7 +73,7 @@ def collect(options: CollectOptions) -> None:
     from gyrax.envs.collect import SHORTEST
     from gyrax.envs.collect import collect as record_folder
 
-    bridge = Bridge.make(options.env, options.arguments())
+    bridge = Bridge.make(options.env, options.arguments(), options.action_repeat)
     policy = _policy(options, bridge)
     with make_progress(Console(stderr=True)) as progress:
         task = progress.add_task("collecting", total=options.episodes, note="episodes")

@@ -32,6 +32,11 @@ class EvaluateOptions:
     baselines: bool = option(
         True, "Train MLPs, GRUs, flat twin and autoencoder beside it.", "--baselines/--no-baselines"
     )
+    distances: bool = option(
+        False,
+        "How distances of latents, of a flat twin's and of features rank with time.",
+        "--distances",
+    )
     device: str = option("auto", DEVICE)
 
 
@@ -46,7 +51,9 @@ def evaluate(options: EvaluateOptions) -> None:
 
     if options.split not in SPLITS:
         raise InputError(f"--split is {options.split!r}; give one of {', '.join(SPLITS)}.")
-    asked = Options(options.seeds, options.samples, options.long, options.baselines)
+    asked = Options(
+        options.seeds, options.samples, options.long, options.baselines, options.distances
+    )
     trained = Trained.of(open_checkpoint(options.checkpoint))
     prepare_device(options.device)
     console, messages = Console(), Console(stderr=options.json)

@@ -24,6 +24,7 @@ PANELS = {
 }
 
 DEVICE = "auto, cpu or cuda."
+REPEAT = "Steps of the environment under each action, which together are a frame."
 DATA = "LeRobot folder or feature cache, several times for several; the default set if left out."
 PRESET = "default, document, quick, or a complete TOML file. [default: default]"
 Device = Annotated[str, typer.Option(help=DEVICE)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.commands.flags import DATA, DEVICE, json_object, option, with_options
+from gyrax.commands.flags import DATA, DEVICE, REPEAT, json_object, option, with_options
 from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.planning.settings import OBJECTIVES, PLANNERS, PlanSettings
@@ -27,6 +27,7 @@ class PlanOptions:
     checkpoint: Path = option(MISSING, "Run folder or checkpoint.")
     env: str = option("gyrax/ArmPush-v0", "Id of a Gymnasium environment.")
     env_args: str = option("{}", "Arguments of the environment, as JSON.")
+    action_repeat: int = option(1, REPEAT)
     data: list[Path] | None = option(None, DATA)
     planner: str = option(DEFAULTS.planner, f"One of {', '.join(PLANNERS)}.")
     objective: str = option(DEFAULTS.objective, f"One of {', '.join(OBJECTIVES)}.")
@@ -52,6 +53,7 @@ class PlanOptions:
         None,
         "Frames from plan to plan. [default: 5, or 2 where actions are no targets of positions]",
     )
+    along: float = option(DEFAULTS.along, "Weight of the mean over the plan, beside its end.")
     support: float = option(DEFAULTS.support, "Weight of actions that are unlike the data.")
     approach: float = option(DEFAULTS.approach, "Weight of the way to the place behind the body.")
     against: str = option("all", "all, none, or a comma-separated list of rows.")
@@ -72,6 +74,7 @@ class PlanOptions:
             horizon=self.plan_horizon,
             knots=self.knots,
             replan_every=self.replan_every,
+            along=self.along,
             support=self.support,
             approach=self.approach,
         )
@@ -111,7 +114,7 @@ def plan(options: PlanOptions) -> None:
     checkpoint = open_checkpoint(options.checkpoint)
     prepare_device(options.device)
     console, messages = Console(), Console(stderr=options.json)
-    bridges = simulators(options.env, arguments, options.episodes)
+    bridges = simulators(options.env, arguments, options.action_repeat, options.episodes)
     settings = options.settings(bridges[0].position_target)
     assignment = assign(
         bridges[0], checkpoint, goal=options.goal, tolerance=options.tolerance, push=options.push

@@ -40,24 +40,26 @@ class _Saved(NamedTuple):
 
 
 class Bridge:
-    """An environment with named features and bounded actions, whose full state can be saved.
+    """An environment with named features and bounded actions, whose full state can be saved. A frame is
+    `repeat` steps of it under the same action.
 
-    **Fields:** `id`; `columns` and `action_columns`, named as a data set made of it names them; `low` and
-    `high` (A,), the bounds of an action; `fps`, actions a second; `max_frames`, the time limit that the
-    environment was registered with, which it no longer obeys; `position_target`, whether an action is a
-    target of joint positions; `action_rate` (A,) or None, the largest sensible change of an action from one
-    frame to the next; `goal_columns`, where among the features that which a goal is about is; `goal` (G,)
-    or None, the goal now, `features[goal_columns]` once it is reached; `goal_radius`, how near each body must
-    be to it, or None where only the environment knows; `push`, how a body is brought there by pushing
-    (`EFFECTOR:BODIES:DISTANCE`, see [`Push`][gyrax.planning.setup.Push]), or None; `can_restore`, whether
-    `save`, `restore` and `rollout` work.
+    **Fields:** `id`; `repeat`; `columns` and `action_columns`, named as a data set made of it names them;
+    `low` and `high` (A,), the bounds of an action; `fps`, actions a second; `max_frames`, the time limit
+    that the environment was registered with, which it no longer obeys; `position_target`, whether an action
+    is a target of joint positions; `action_rate` (A,) or None, the largest sensible change of an action from
+    one frame to the next; `goal_columns`, where among the features that which a goal is about is; `goal`
+    (G,) or None, the goal now, `features[goal_columns]` once it is reached; `goal_radius`, how near each
+    body must be to it, or None where only the environment knows; `push`, how a body is brought there by
+    pushing (`EFFECTOR:BODIES:DISTANCE`, see [`Push`][gyrax.planning.setup.Push]), or None; `can_restore`,
+    whether `save`, `restore` and `rollout` work.
     """
 
     goal: Float[np.ndarray, " G"] | None
 
-    def __init__(self, env: Any, max_frames: int | None = None):
+    def __init__(self, env: Any, max_steps: int | None = None, repeat: int = 1):
         """Raises `InputError` where observations are no vector, or actions no box with finite bounds."""
-        self._env, self.max_frames = env, max_frames
+        self._env, self.repeat = env, repeat
+        self.max_frames = None if max_steps is None else max(max_steps // repeat, 1)
         inner = env.unwrapped
         self.id = env.spec.id if env.spec is not None else type(inner).__name__
         self._layout = layout_of(self.id, env.observation_space)
@@ -75,13 +77,21 @@ class Bridge:
         self.goal, self._frame, self._begun, self._pictured = None, 0, False, False
         self._features = np.zeros(len(self.columns), np.float32)
         self._mujoco = has_mujoco(env)
-        self.fps = self._guarded("step", lambda: frames_a_second(env))
+        self.fps = self._guarded("step", lambda: frames_a_second(env)) / repeat
         self.can_restore = self._own is not None or self._mujoco or self._can_be_copied()
 
     @classmethod
-    def make(cls, id: str, args: dict[str, Any] | None = None) -> "Bridge":
-        """The environment of that id, made with these arguments. Raises `InputError` where it cannot be."""
-        return cls(*make_environment(id, args or {}))
+    def make(cls, id: str, args: dict[str, Any] | None = None, repeat: int = 1) -> "Bridge":
+        """The environment of that id, made with these arguments. Raises `InputError` where it cannot be, or
+        where its actions cannot be repeated."""
+        if repeat < 1:
+            raise InputError(f"--action-repeat is {repeat}; give 1 or more.")
+        bridge = cls(*make_environment(id, args or {}), repeat)
+        if repeat > 1 and bridge._own:
+            raise InputError(
+                f"--action-repeat is {repeat}, but {id} has a frame rate of its own; leave it out."
+            )
+        return bridge
 
     @property
     def env(self) -> Any:
@@ -106,18 +116,20 @@ class Bridge:
             raise ValueError(
                 f"action is {action}, expected {len(self.low)} finite numbers; repair the policy."
             )
-        space = self._env.action_space
-        action = np.clip(action, self.low, self.high).astype(space.dtype)
-        observation, reward, terminated, truncated, info = self._guarded(
-            "step", lambda: self._env.step(action)
-        )
+        action = np.clip(action, self.low, self.high).astype(self._env.action_space.dtype)
+        total, observation, terminated, truncated, success = 0.0, None, False, False, None
+        for _ in range(self.repeat):
+            observation, reward, terminated, truncated, info = self._guarded(
+                "step", lambda: self._env.step(action)
+            )
+            total += float(reward)
+            success = info.get("is_success", info.get("success"))
+            if terminated or truncated:
+                break
         self._frame += 1
-        success = info.get("is_success", info.get("success"))
         features = self._seen(self._layout.features(observation))
-        return Step(
-            features, float(reward), bool(terminated), bool(truncated),
-            None if success is None else bool(success),
-        )  # fmt: skip
+        judged = None if success is None else bool(success)
+        return Step(features, total, bool(terminated), bool(truncated), judged)
 
     def set_goal(self, features: Float[np.ndarray, " F"]) -> None:
         """Want what these features show. Raises `InputError` where the environment knows no goal."""

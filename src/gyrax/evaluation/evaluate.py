@@ -12,6 +12,7 @@ from gyrax.evaluation.cache import Cache
 from gyrax.evaluation.calibration import beyond_linear, calibrated, regression_of
 from gyrax.evaluation.contestants import LEARNED, MODEL, ON_FEATURES, Contest
 from gyrax.evaluation.diagnostics import encoder_diagnostics, rollout_diagnostics
+from gyrax.evaluation.distances import distance_report
 from gyrax.evaluation.encoded import Encoded, Selection
 from gyrax.evaluation.feature_space import features_as_latents
 from gyrax.evaluation.forecasts import decode
@@ -37,13 +38,15 @@ class Options:
     """What to measure, beyond the checkpoint's own forecast and the baselines that need no training.
 
     **Fields:** `seeds`: with more than one, model and baselines are trained once for each; `samples`
-    a window, 0 for none; `long`, the second horizon, 0 for none; `learned`: the trained baselines.
+    a window, 0 for none; `long`, the second horizon, 0 for none; `learned`: the trained baselines;
+    `distances`: how distance ranks with time.
     """
 
     seeds: int = 1
     samples: int = 0
     long: int = LONG
     learned: bool = True
+    distances: bool = False
 
     def __post_init__(self) -> None:
         """Reject unusable numbers, each with its flag."""
@@ -118,6 +121,9 @@ def evaluate(
         note = f"no {split} episode has the {needed} frames of a window"
         report["long"] = blocks[1][1].report if blocks[1:] else {"horizon": [], "note": note}
     report |= _encoding_report(encoded, split, autoencoder, blocks)
+    if options.distances:
+        twin = options.learned
+        report["distances"] = distance_report(cache, split, twin=twin, console=console)
     trajectories = [each.trajectory for each in scored.rollouts if each.trajectory is not None]
     report |= rollout_diagnostics(trajectories, np.asarray(chosen.window.chart)[:, 1:])
     shown = lively_windows(chosen)

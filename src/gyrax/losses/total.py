@@ -15,7 +15,9 @@ from jaxtyping import Array, Float, Int
 from gyrax.atlas import Encoding
 from gyrax.fields.jump_operator import FoldedJumpOperator
 from gyrax.losses import dynamics, encoder
+from gyrax.losses.reach import Later, reach
 from gyrax.model.system import System
+from gyrax.model.time_to_go import TimeToGo
 from gyrax.model.trajectory import Rollout, Trajectory
 from gyrax.model.window import Window
 
@@ -23,7 +25,8 @@ Losses = dict[str, Float[Array, ""]]
 
 
 class EncoderBatch(NamedTuple):
-    """An encoded and decoded batch of frames."""
+    """An encoded and decoded batch of frames; with the scale of time and a `later` frame of each where the
+    loss that needs them has a weight."""
 
     x: Float[Array, "B F"]
     encoding: Encoding
@@ -32,6 +35,8 @@ class EncoderBatch(NamedTuple):
     codes: Float[Array, "K N D"]
     jump_operator: FoldedJumpOperator
     c: float
+    time: TimeToGo | None = None
+    later: Later | None = None
 
 
 class DynamicsBatch(NamedTuple):
@@ -73,7 +78,7 @@ class Term:
     name: str
     purpose: str
     function: Callable[[Any], Float[Array, ""]]
-    needs: Literal["points", "trajectory", "samples", "features"] = "points"
+    needs: Literal["points", "trajectory", "samples", "features", "later"] = "points"
 
 
 ENCODER: tuple[Term, ...] = (
@@ -105,6 +110,8 @@ ENCODER: tuple[Term, ...] = (
     Term("jump", "Jump operator maps charts onto each other (ramped)",
          lambda b: encoder.jump_consistency(
              b.encoding.coordinates, b.encoding.chart_weights, b.jump_operator, b.c)),
+    Term("reach", "Distance is time to go (not in the document)",
+         lambda b: reach(b.time, b.encoding.z, b.later, b.c), needs="later"),
 )  # fmt: skip
 
 DYNAMICS: tuple[Term, ...] = (
@@ -134,7 +141,7 @@ DYNAMICS: tuple[Term, ...] = (
 )  # fmt: skip
 TERMS = (*ENCODER, *DYNAMICS)
 
-RAMPED = ENCODER[-1].name
+RAMPED, REACH = ENCODER[-2].name, ENCODER[-1].name
 RAMP_START, RAMP_END, RAMP_FLOOR = 20, 50, 0.01
 
 
@@ -145,13 +152,18 @@ def ramp(weight: float, epoch: Int[Array, ""]) -> Float[Array, ""]:
     return jnp.where(epoch < RAMP_START, 0.0, floor + progress * (weight - floor))
 
 
-def encoder_losses(system: System, x: Float[Array, "B F"], encoding: Encoding) -> Losses:
-    """All encoder losses of a batch of frames that `system` encoded as `encoding`."""
+def encoder_losses(
+    system: System, x: Float[Array, "B F"], encoding: Encoding, later: Later | None = None
+) -> Losses:
+    """The encoder losses of a batch of frames that `system` encoded as `encoding`; of time to go where a
+    `later` frame of each is given."""
     decoded, decoder_weights = jax.vmap(system.decoder)(encoding.z, encoding.texture)
     operator = system.world_model.fields.jump_operator.fold()
     codes = system.encoder.codebook.codes
-    batch = EncoderBatch(x, encoding, decoded, decoder_weights, codes, operator, system.encoder.c)
-    return {term.name: term.function(batch) for term in ENCODER}
+    made = x, encoding, decoded, decoder_weights, codes, operator
+    batch = EncoderBatch(*made, system.encoder.c, system.time_to_go, later)
+    there = {"points"} | ({"later"} if later is not None else set())
+    return {term.name: term.function(batch) for term in ENCODER if term.needs in there}
 
 
 def dynamics_losses(batch: DynamicsBatch) -> Losses:

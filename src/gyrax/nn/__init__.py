@@ -7,3 +7,4 @@ from gyrax.nn.gated import NormGatedGELU as NormGatedGELU
 from gyrax.nn.spectral import SpectralLinear as SpectralLinear
 from gyrax.nn.tokenizers import ActionTokenizer as ActionTokenizer
 from gyrax.nn.tokenizers import ChartTokenizer as ChartTokenizer
+from gyrax.nn.waves import WaveNetwork as WaveNetwork

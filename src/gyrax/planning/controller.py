@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key
 
 from gyrax._types import PRNGKey
 from gyrax.planning.actions import ActionSpace
-from gyrax.planning.imagination import AbstractImagination, Imagined, Observed
+from gyrax.planning.imagination import AbstractImagination, Observed
 from gyrax.planning.objective import Candidate, FeatureDistance, Goal, Objective
 from gyrax.planning.planner import AbstractPlanner
 
@@ -46,14 +46,11 @@ class Planning(eqx.Module):
         self, observed: Observed, goal: Goal, mean: Float[Array, "K A"], key: PRNGKey
     ) -> Plan:
         """The best plan found for one episode."""
-        seen, done = observed.frames[-1], observed.actions[-1]
+        present = observed.actions[-1]
 
         def cost(knots: Float[Array, "N K A"]) -> Float[Array, " N"]:
             actions = jax.vmap(lambda k: self.space.actions(k, observed.actions))(knots)
-
-            def weigh(imagined: Imagined, actions: Float[Array, "H A"]) -> Float[Array, ""]:
-                return self.objective(Candidate(imagined, actions, seen, done), goal)
-
+            weigh = lambda seen, given: self.objective(Candidate(seen, given, present), goal)
             return jax.vmap(weigh)(self.imagination(observed, actions), actions)
 
         draw, search = jr.split(key)

@@ -27,13 +27,11 @@ class Goal(eqx.Module):
 
 
 class Candidate(NamedTuple):
-    """A plan that is weighed: the H frames that are imagined and its actions, and what was observed and done
-    last."""
+    """A plan that is weighed: the H frames that are imagined, its actions, and the action before it."""
 
     imagined: Imagined
     actions: Float[Array, "H A"]
-    seen: Float[Array, " F"]
-    done: Float[Array, " A"]
+    present: Float[Array, " A"]
 
 
 class AbstractTerm(eqx.Module):
@@ -56,9 +54,9 @@ class Objective(eqx.Module):
         return sum((w * v for w, v in zip(self.weights, values, strict=True)), jnp.zeros(()))
 
 
-def _on_the_way(distances: Float[Array, " H"]) -> Float[Array, ""]:
-    """The mean over the plan and the end: near soon, and near in the end."""
-    return distances.mean() + distances[-1]
+def _weighed(costs: Float[Array, " H"], along: float) -> Float[Array, ""]:
+    """The end, and `along` times the mean over the plan: near in the end, and near soon."""
+    return along * costs.mean() + costs[-1]
 
 
 class FeatureDistance(AbstractTerm):
@@ -66,6 +64,7 @@ class FeatureDistance(AbstractTerm):
 
     columns: tuple[int, ...] = eqx.field(static=True)
     scale: Float[Array, " G"]
+    along: float = eqx.field(static=True, default=1.0)
 
     def distance(
         self, features: Float[AnyArray, "*#batch F"], goal: Float[AnyArray, "*#batch F"]
@@ -77,26 +76,28 @@ class FeatureDistance(AbstractTerm):
 
     def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
         """Over the plan."""
-        return _on_the_way(self.distance(plan.imagined.features, goal.features))
+        return _weighed(self.distance(plan.imagined.features, goal.features), self.along)
 
 
 class LatentDistance(AbstractTerm):
-    """The geodesic distance of latent points from the goal's, on the ball of curvature −c."""
+    """The geodesic distance of latent points from the goal's, on the ball of curvature −c, in units of
+    `unit`."""
 
     c: float = eqx.field(static=True)
+    along: float = eqx.field(static=True, default=1.0)
+    unit: float = eqx.field(static=True, default=1.0)
 
     def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
         """Over the plan."""
-        return _on_the_way(distance(plan.imagined.points, goal.point, self.c))
+        away = distance(plan.imagined.points, goal.point, self.c) / self.unit
+        return _weighed(away, self.along)
 
 
 class Approach(AbstractTerm):
     """Shaping for pushes: how far the effector is from the place behind a body, seen from the goal.
 
     A body moves only where it is touched, so that its distance from the goal says nothing to a plan that does
-    not touch it. The term fades out where the body is seen at the goal; of several, one after the other
-    counts. Where the goal lies is told by what was observed: in imagination a body may drift there untouched,
-    and its plan would look finished.
+    not touch it. The term fades out where the body is at the goal; of several, one after the other counts.
 
     **Fields:** `effector` and each of `bodies`, columns of a position, x y z in one unit, or x y; `behind`,
     how far from a body's centre the place is, in that unit; `unit`, of the cost; `reached`, the distance from
@@ -112,12 +113,12 @@ class Approach(AbstractTerm):
     def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
         """The mean over the plan."""
         effector = plan.imagined.features[:, np.array(self.effector)]
-        cost, turn = jnp.zeros(len(effector)), jnp.ones(())
+        cost, turn = jnp.zeros(len(effector)), jnp.ones(len(effector))
         for body in map(np.array, self.bodies):
-            way = (goal.features[body] - plan.seen[body]).at[2:].set(0.0)  # along the table
+            position = plan.imagined.features[:, body]
+            way = (goal.features[body] - position).at[:, 2:].set(0.0)  # along the table
             left = safe_norm(way)
-            behind = self.behind * way / jnp.maximum(left, 0.1 * self.behind)
-            place = plan.imagined.features[:, body] - behind
+            place = position - self.behind * way / jnp.maximum(left, 0.1 * self.behind)[:, None]
             active = turn * jax.nn.sigmoid((left / self.reached - 1.0) * 4.0)
             cost, turn = cost + active * safe_norm(effector - place), turn - active
         return jnp.mean(cost) / self.unit
@@ -131,7 +132,7 @@ class Unusual(AbstractTerm):
 
     def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
         """The mean over the plan."""
-        return jnp.minimum(self.support.surprise(plan.actions, plan.done), NEVER).mean()
+        return jnp.minimum(self.support.surprise(plan.actions, plan.present), NEVER).mean()
 
 
 class Reward(AbstractTerm):
@@ -143,12 +144,13 @@ class Reward(AbstractTerm):
 
     reward: Callable[[np.ndarray, np.ndarray], np.ndarray] = eqx.field(static=True)
     columns: tuple[int, ...] = eqx.field(static=True)
+    along: float = eqx.field(static=True, default=1.0)
 
     def __call__(self, plan: Candidate, goal: Goal) -> Float[Array, ""]:
-        """The negative mean over the plan, and once more its end."""
+        """The negative reward over the plan."""
         rows = np.array(self.columns)
         achieved = plan.imagined.features[:, rows]
         desired = jnp.broadcast_to(goal.features[rows], achieved.shape)
         shape = jax.ShapeDtypeStruct(achieved.shape[:1], jnp.float32)
         values = jax.pure_callback(self.reward, shape, achieved, desired, vmap_method="expand_dims")
-        return _on_the_way(-values)
+        return _weighed(-values, self.along)

@@ -6,7 +6,7 @@ from typing import Any
 from gyrax._errors import InputError
 
 PLANNERS = ("cem", "icem", "mppi", "gradient")
-OBJECTIVES = ("features", "latent", "reward")
+OBJECTIVES = ("features", "latent", "reach", "reward")
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,9 @@ class PlanSettings:
     """How plans are sought, and for what.
 
     **Fields:** `planner` and `objective`, names; `samples` plans in each of `iterations`; `horizon` frames
-    of a plan, described by `knots`; a new plan every `replan_every` frames; `support`, the weight of actions
-    that are unlike the data; `approach`, of the way to the place behind the object.
+    of a plan, described by `knots`; a new plan every `replan_every` frames; `along`, the weight of the mean
+    over the plan beside its end; `support`, of actions that are unlike the data; `approach`, of the way to
+    the place behind the object.
     """
 
     planner: str = "cem"
@@ -25,6 +26,7 @@ class PlanSettings:
     horizon: int = 20
     knots: int = 4
     replan_every: int = 5
+    along: float = 1.0
     support: float = 0.1
     approach: float = 1.0
 
@@ -49,6 +51,7 @@ class PlanSettings:
             ("--plan-horizon", self.horizon, 1),
             ("--knots", self.knots, 1),
             ("--replan-every", self.replan_every, 1),
+            ("--along", self.along, 0),
             ("--support", self.support, 0),
             ("--approach-weight", self.approach, 0),
         ):

@@ -1,7 +1,7 @@
 """A checkpoint, a task and settings into all that plans are made with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -31,7 +31,6 @@ from gyrax.planning.planner import AbstractPlanner
 from gyrax.planning.robot import Robot
 from gyrax.planning.settings import PlanSettings
 from gyrax.training.checkpoint import Checkpoint
-from gyrax.training.support import Support
 
 
 class Push(NamedTuple):
@@ -118,28 +117,41 @@ def imagination_of(checkpoint: Checkpoint) -> ForecastImagination:
     return ForecastImagination(system, Encoded(system.encoder), Decoded(system.decoder), scale)
 
 
-def make_objective(settings: PlanSettings, task: Task, support: Support, c: float) -> Objective:
-    """The sum of what is wanted, how it is approached and how usual it is. `c`: curvature of the latents.
+def make_objective(settings: PlanSettings, task: Task, checkpoint: Checkpoint) -> Objective:
+    """The sum of what is wanted, how it is approached and how usual it is.
 
-    Raises `InputError` where the environment has no reward of the needed kind.
+    Raises `InputError` where the environment has no reward of the needed kind, or distances of the
+    checkpoint's latents tell no time.
     """
     weighted: list[tuple[AbstractTerm, float]] = []
+    c, along = checkpoint.meta.settings.encoder.curvature, settings.along
     if settings.objective == "latent":
-        weighted.append((LatentDistance(c), 1.0))
+        weighted.append((LatentDistance(c, along), 1.0))
+    elif settings.objective == "reach":
+        time = checkpoint.system().time_to_go
+        if time is None:
+            raise InputError(
+                f"--objective is reach, but {checkpoint.path} was trained without --w-reach, so that its "
+                "distances tell no time; train with --w-reach 1 --encoder-waves 128, or give another one."
+            )
+        # A cost of one is the length of a plan.
+        unit = settings.horizon * float(jnp.exp(-time.log_frames))
+        weighted.append((LatentDistance(c, along, unit), 1.0))
     elif settings.objective == "features":
-        weighted.append((task.distance, 1.0))
+        weighted.append((replace(task.distance, along=along), 1.0))
     elif task.reward is None:
         raise InputError(
             "--objective is reward, but the environment's reward is not a function of an achieved and a "
             "desired goal; give --objective features or latent."
         )
     else:
-        weighted.append((Reward(task.reward, task.columns), 1.0))
+        weighted.append((Reward(task.reward, task.columns, along), 1.0))
     if task.push is not None and settings.approach:
         unit = jnp.asarray(np.mean(task.scale), jnp.float32)
         weighted.append((Approach(*task.push, task.push.behind / 3, unit), settings.approach))
     if settings.support:
-        weighted.append((Unusual(jax.tree.map(jnp.asarray, support)), settings.support))
+        support = jax.tree.map(jnp.asarray, checkpoint.support)
+        weighted.append((Unusual(support), settings.support))
     terms, weights = zip(*weighted, strict=True)
     return Objective(terms, weights)
 
@@ -179,7 +191,7 @@ def make_controller(
         rate=robot.rate,
     )
     pool = space.knots_of(jnp.asarray(snippets[:, 1:]), jnp.asarray(snippets[:, 0]))
-    objective = make_objective(settings, task, support, trained.encoder.curvature)
+    objective = make_objective(settings, task, checkpoint)
     return Controller(
         Planning(imagination, space, objective, make_planner(settings), pool),
         context=trained.integration.context,

@@ -39,6 +39,7 @@ def control_report(
     return {
         "env": bridge.id,
         "env_args": arguments,
+        "action_repeat": bridge.repeat,
         "checkpoint": str(contenders.checkpoint.path),
         "planning": vars(settings),
         "goal_columns": columns,

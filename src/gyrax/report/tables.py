@@ -21,6 +21,8 @@ def report_tables(report: dict[str, Any]) -> list[Table]:
     measured = [block for block in blocks if block["horizon"]]
     tables = [_features(block, report["split"]) for block in measured]
     tables += [_table(block, report["split"]) for block in measured]
+    if "distances" in report:
+        tables.append(_distances(report))
     notes = [block["note"] for block in blocks if "note" in block]
     lines = [*notes, *(f"{name}: {value:.4g}" for name, value in scalars(report).items())]
     lines += [position_line(report)] if "position_error_cm" in report else []
@@ -66,6 +68,23 @@ def temperature_line(report: dict[str, Any]) -> str:
         f"temperature: {drawn} in the median window; in proportion to the squared distance of its "
         "first frame's forecast from a regression's, calibrated on validation episodes"
     )
+
+
+def _distances(report: dict[str, Any]) -> Table:
+    """How distance ranks with time."""
+    found = report["distances"]
+    bands = list(found["frames"])
+    heads = [f"{name} ({low}–{high} frames)" for name, (low, high) in found["frames"].items()]
+    title = (
+        f"{report['split']} episodes: rank correlation of distance and frames between, "
+        f"{found['pairs']} pairs, with 95 % interval"
+    )
+    table = make_table(["", *heads, "distortion"], title=title)
+    for name, row in found["rows"].items():
+        values = [*(row["spearman"][band] for band in bands), row["distortion"]]
+        cells = (f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in values)
+        table.add_row(name.replace("_", " "), *cells)
+    return table
 
 
 def _title(block: dict[str, Any], split: str, what: str) -> str:

@@ -21,7 +21,8 @@ from gyrax.fields import (
     FactorizedJumpOperator,
     ServoForce,
 )
-from gyrax.model import Fields, System, WorldModel
+from gyrax.losses.total import REACH
+from gyrax.model import Fields, System, TimeToGo, WorldModel
 from gyrax.nn import ActionTokenizer, ChartTokenizer, Coefficient
 from gyrax.training.settings import Settings
 
@@ -39,6 +40,7 @@ def build_system(settings: Settings, features: int, *, key: PRNGKey) -> System:
             centers,
             sizes.codes_per_chart,
             linear=linear,
+            waves=sizes.waves,
             whole=sizes.whole,
             c=c,
             key=encoder,
@@ -47,6 +49,7 @@ def build_system(settings: Settings, features: int, *, key: PRNGKey) -> System:
             features, hidden, centers, plain=sizes.plain_decoder, exact=linear, c=c, key=decoder
         ),
         build_world_model(settings, centers, key=world),
+        TimeToGo.create() if settings.weights[REACH] > 0 else None,
     )
 
 

@@ -22,7 +22,7 @@ from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
 from gyrax.training.support import Support
 
-FORMAT = 7
+FORMAT = 8
 NAME = re.compile(r"p([123])_epoch_(\d{5})")
 SYSTEM = ".system"
 

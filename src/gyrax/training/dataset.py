@@ -126,4 +126,9 @@ class Dataset:
     def _frames(self, name: str) -> Data:
         rows = self.frames.rows(self.split[name])
         none = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)
-        return Data(*jax.device_put((self.x[rows], self.actions[rows], *none)))
+        left = np.concatenate([np.arange(n)[::-1] for n in self._lengths(name)]).astype(np.int32)
+        arrays = jax.device_put((self.x[rows], self.actions[rows], *none, left))
+        return Data(*arrays[:-1], left=arrays[-1])
+
+    def _lengths(self, name: str) -> np.ndarray:
+        return np.diff(self.frames.offsets)[self.split[name]]

@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from gyrax._types import AnyArray, PRNGKey
+from gyrax.losses.reach import Later, draw_gaps
 from gyrax.losses.total import (
     RAMPED,
+    REACH,
     DynamicsBatch,
     Losses,
     dynamics_losses,
@@ -42,7 +44,8 @@ class Data(NamedTuple):
     """What a phase reads, on the device: standardised frames, and windows of frame numbers.
 
     `latents`, of every frame, are there where the encoder is frozen: it then runs once, not per step. So is
-    the frozen `decoder`.
+    the frozen `decoder`. `left`, how many frames of its episode follow each frame, is there where a sample is
+    a frame.
     """
 
     x: Float[Array, "N F"]
@@ -51,6 +54,7 @@ class Data(NamedTuple):
     mask: Float[Array, "M H"]
     latents: Latents | None = None
     decoder: Any = None
+    left: Int[Array, " N"] | None = None
 
     def windows(self) -> Window:
         """All windows at once, on the host. Their frames must have been encoded."""
@@ -110,9 +114,12 @@ def _encoder_loss(settings: Settings) -> Loss:
     def loss(
         system: System, data: Data, rows: Array, epoch: Array, key: PRNGKey
     ) -> tuple[Array, Losses]:
-        del key
-        x = data.x[rows]
-        losses = encoder_losses(system, x, system.encode(x))
+        x, later = data.x[rows], None
+        if settings.weights[REACH] > 0:
+            assert data.left is not None
+            gaps = draw_gaps(key, data.left[rows])
+            later = Later(system.encode(data.x[rows + gaps]).z, gaps)
+        losses = encoder_losses(system, x, system.encode(x), later)
         return _encoder_total(settings, losses, epoch), losses
 
     return loss
@@ -178,7 +185,12 @@ def _joint_loss(settings: Settings) -> Loss:
         z = jnp.concatenate([known.z, target.z], axis=1)
         chart = jnp.concatenate([known.chart, target.chart], axis=1)
         first = jax.tree.map(lambda a: a[:, 0], known)
-        encoder = encoder_losses(system, x[:, 0], first)
+        later = None
+        if settings.weights[REACH] > 0:
+            left = context - 1 + data.mask[rows].sum(1).astype(int)
+            gaps = draw_gaps(key, left)
+            later = Later(jax.vmap(lambda points, gap: points[gap])(z, gaps), gaps)
+        encoder = encoder_losses(system, x[:, 0], first, later)
         weights = known.chart_weights[:, -1]
         window = cut_window(z, weights, chart, data.actions[index], data.mask[rows])
         dynamics = window_losses(settings, system, window, key, system.decoder, x[:, context:])

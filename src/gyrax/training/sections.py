@@ -51,6 +51,11 @@ class EncoderSettings:
         "--encoder-linear/--encoder-no-linear",
         "A linear path through the latent, started from principal components",
     )
+    waves: int = setting(
+        "--encoder-waves",
+        "Random waves of the features that a network beside the linear path sees; 0 for none",
+        least=0,
+    )
     whole: bool = setting(
         "--latent-whole/--latent-quantised",
         "The latent is the encoder's point itself, or what code and nuisance keep of it",

@@ -128,7 +128,7 @@ class Trainer:
             latents = data.latents or encode_all(system, data.x)
             system = system.regressed(data._replace(latents=latents).windows())
         else:
-            system = system.with_principal(np.asarray(data.x))
+            system = system.started(np.asarray(data.x), np.asarray(data.left))
         fit = Fit.of(self.settings, phase, system, data, samples=samples, mesh=self.mesh)
         state = fit.start(system, self.settings.training.run.seed)
         if self.resumed is not None and self.resumed.meta.phase == phase.number:

@@ -177,6 +177,6 @@ def chosen_rows(text: str) -> tuple[str, ...]:
     return names
 
 
-def simulators(id: str, arguments: dict[str, Any], count: int) -> list[Bridge]:
+def simulators(id: str, arguments: dict[str, Any], repeat: int, count: int) -> list[Bridge]:
     """As many as run side by side for that many episodes."""
-    return [Bridge.make(id, arguments) for _ in range(min(count, AT_ONCE))]
+    return [Bridge.make(id, arguments, repeat) for _ in range(min(count, AT_ONCE))]
