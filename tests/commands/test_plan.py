@@ -89,6 +89,12 @@ def test_mistakes(trained, flags, says):
     refused("plan", "--checkpoint", trained.out, "--episodes", 1, *flags, says=says)
 
 
+def test_time_that_was_not_trained_is_no_objective(trained, tiny_folder):
+    command = ["plan", "--checkpoint", trained.out, "--data", tiny_folder, "--env", ID, *QUICK]
+    says = "--objective is reach, but .* was trained without --w-reach"
+    refused(*command, "--objective", "reach", says=says)
+
+
 def test_films_are_not_overwritten(tmp_path):
     """It is said before anything else is looked at."""
     for suffix in (".mp4", ".gif"):

@@ -6,6 +6,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from gyrax.data.frames import Frames
+from gyrax.planning.assignment import completed
 from gyrax.training.support import LENGTH, USUAL, Support
 
 
@@ -86,3 +87,14 @@ def test_snippets_are_recorded_and_keep_to_their_episodes():
     steps = np.abs(np.diff(support.snippets, axis=1)).max()
     assert steps <= np.abs(np.diff(data.actions[:40], axis=0)).max() + 1e-6
     assert np.all(support.lowest <= data.features[:40].min(0))
+
+
+def test_a_goal_in_some_columns_is_completed_by_frames_like_it():
+    """The place in both of its columns, at rest between those that pass there, and exactly where asked."""
+    rng = np.random.default_rng(0)
+    place = rng.uniform(-5, 5, (4000, 2))
+    frames = np.concatenate([place, rng.normal(size=(4000, 2)), place], axis=1).astype(np.float32)
+    goal = completed(np.array([1.0, -2.0]), (4, 5), frames)
+    np.testing.assert_array_equal(goal[4:], np.float32([1.0, -2.0]))
+    np.testing.assert_allclose(goal[:2], [1.0, -2.0], atol=0.3)
+    assert np.abs(goal[2:4]).max() < 1.0

@@ -63,7 +63,7 @@ def test_successes_and_failures_are_shown(held, most, want):
 @pytest.fixture(scope="module")
 def replayed():
     bridge = Bridge.make(ID)
-    pairs, _ = make_pairs(bridge, None, JUDGE, count=2, seed=0, ahead=12)
+    pairs, _ = make_pairs(bridge, None, JUDGE, count=2, seed=0, ahead=12, seen=np.zeros((0, 0)))
     *_, outcome = run(Replay(), [bridge], pairs, JUDGE, 24)
     return bridge, pairs, outcome
 

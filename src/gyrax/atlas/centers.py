@@ -1,4 +1,7 @@
-"""Where charts and codes start: spread evenly over spheres inside the ball."""
+"""Where charts and codes start: spread evenly over spheres inside the ball.
+
+They are as far from the origin at every curvature: radii are those of the ball of curvature −1.
+"""
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -9,6 +12,11 @@ from gyrax.nn.initial import generator, on_device
 
 def _normalise(x: np.ndarray) -> np.ndarray:
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def _radius(at_one: Float[np.ndarray, "*s"], c: float) -> Float[np.ndarray, "*s"]:
+    """The radius at curvature −c of what has the radius `at_one` at −1: tanh(√c ρ)/√c with ρ = artanh."""
+    return at_one if c == 1 else np.tanh(c**0.5 * np.arctanh(at_one)) * c**-0.5
 
 
 def spread_directions(count: int, dim: int, *, key: PRNGKey) -> np.ndarray:
@@ -30,14 +38,14 @@ def spread_directions(count: int, dim: int, *, key: PRNGKey) -> np.ndarray:
 
 
 def spread_centers(count: int, dim: int, *, c: float, key: PRNGKey) -> Float[Array, "count D"]:
-    """Chart centres on the sphere of radius 0.5/√c."""
-    return on_device(0.5 * c**-0.5 * spread_directions(count, dim, key=key))
+    """Chart centres on the sphere of radius 0.5 at c = 1."""
+    return on_device(_radius(np.array(0.5), c) * spread_directions(count, dim, key=key))
 
 
 def spread_codes(
     charts: int, codes: int, dim: int, *, c: float, key: PRNGKey
 ) -> Float[Array, "charts codes D"]:
-    """Codes of every chart in random directions, at radii between 0.15/√c and 0.3/√c."""
+    """Codes of every chart in random directions, at radii between 0.15 and 0.3 at c = 1."""
     draw = generator(key)
     x = _normalise(draw.standard_normal((charts, codes, dim)))
-    return on_device(c**-0.5 * x * draw.uniform(0.15, 0.3, (charts, codes, 1)))
+    return on_device(x * _radius(draw.uniform(0.15, 0.3, (charts, codes, 1)), c))

@@ -134,6 +134,7 @@ def plan(options: PlanOptions) -> None:
         count=options.episodes,
         seed=options.seed,
         ahead=options.goal_frames,
+        seen=frames.features,
     )
     found = compare(
         contenders,

@@ -148,6 +148,17 @@ class Bridge:
         compute = self._env.unwrapped.compute_reward
         return np.asarray(self._guarded("compute_reward", lambda: compute(achieved, desired, {})))
 
+    def way_lengths(
+        self, starts: Float[np.ndarray, "N F"], goals: Float[np.ndarray, "N F"]
+    ) -> Float[np.ndarray, " N"] | None:
+        """How long the shortest way is from what each start shows to what its goal shows; None where the
+        environment does not know."""
+        known = getattr(self._env.unwrapped, "way_lengths", None)
+        if known is None:
+            return None
+        columns = list(self.goal_columns)
+        return np.diagonal(known(starts[:, columns], goals[:, columns]))
+
     @property
     def has_goal_reward(self) -> bool:
         """Whether the reward is a function of an achieved and a desired goal."""

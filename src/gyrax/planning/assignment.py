@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Float32
 
 from gyrax._errors import InputError
 from gyrax.envs.bridge import Bridge
@@ -14,6 +15,8 @@ from gyrax.training.checkpoint import Checkpoint
 
 TOLERANCE = 0.25
 """Standard deviations, root mean square over the goal's columns, within which a goal counts as reached."""
+NEAREST = 8
+"""Frames that complete a goal."""
 STOP = 0.6
 """The share of the tolerance within which an agent holds still."""
 
@@ -38,6 +41,23 @@ class Assignment:
     robot: Robot
     task: Task
     judge: Judge
+
+
+def completed(
+    goal: Float[np.ndarray, " G"], columns: Sequence[int], seen: Float[np.ndarray, "N F"]
+) -> Float32[np.ndarray, " F"]:
+    """A whole frame that shows a goal that tells some `columns` only: the median of the frames `seen` that
+    are nearest to it there.
+
+    A frame with the goal in some columns and the present in the others may be one that cannot be, such as a
+    place in two coordinates that differ, and its latent then lies anywhere.
+    """
+    rows = list(columns)
+    away = np.sum((seen[:, rows] - goal) ** 2, axis=1)
+    nearest = np.argsort(away, kind="stable")[:NEAREST]
+    frame = np.median(seen[nearest], axis=0).astype(np.float32)
+    frame[rows] = goal
+    return frame
 
 
 def robot_in(bridge: Bridge, checkpoint: Checkpoint) -> Robot:

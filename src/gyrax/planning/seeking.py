@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from gyrax._errors import InputError
 from gyrax.envs.bridge import Bridge
-from gyrax.planning.assignment import assign
+from gyrax.planning.assignment import assign, completed
 from gyrax.planning.settings import PlanSettings
 from gyrax.planning.setup import imagination_of, make_controller
 from gyrax.training.checkpoint import Checkpoint
@@ -64,8 +64,7 @@ class GoalSeeker:
         """Take the next goal; `before`, what was seen last."""
         goal = self.frames[int(self.rng.integers(len(self.frames)))]
         if self.bridge.goal is not None:
-            goal = before.copy()
-            goal[list(self.bridge.goal_columns)] = self.bridge.goal
+            goal = completed(self.bridge.goal, self.bridge.goal_columns, self.frames)
         self.goal, self.left = goal, PATIENCE
         self.controller.reset(goal[None], self.last[None, None])
         self.controller.observe(before[None])

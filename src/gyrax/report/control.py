@@ -78,6 +78,7 @@ def _pairs(found: Comparison) -> list[dict[str, Any]]:
             "seed": pair.seed,
             "episode": pair.episode,
             "frame": pair.frame,
+            **({} if found.ways is None else {"way": float(found.ways[number])}),
             "solved_by": [name for name, row in held.items() if number < len(row) and row[number]],
         }
         for number, pair in enumerate(found.pairs)

@@ -4,6 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
+from gyrax.evaluation.control.compare import BANDS
 from gyrax.runtime.console import make_table
 
 HEAD = ["", "pairs", "success", "95 % interval", "ever", "distance", "frames", "gyrax less this"]
@@ -46,4 +47,16 @@ def control_tables(report: dict[str, Any]) -> list[Table]:
     )
     for name, row in report["rows"].items():
         table.add_row(*row_cells(name, row))
+    return [table, *_by_way(report)]
+
+
+def _by_way(report: dict[str, Any]) -> list[Table]:
+    """Success by the length of the shortest way, where the environment knows it."""
+    rows = {name: row["by_way"] for name, row in report["rows"].items() if "by_way" in row}
+    if not rows:
+        return []
+    table = make_table(["", *BANDS], title="success by thirds of the shortest way")
+    for name, shares in rows.items():
+        cells = ("" if shares[band] is None else f"{shares[band]:.0%}" for band in BANDS)
+        table.add_row(name.replace("_", " "), *cells)
     return [table]

@@ -22,6 +22,9 @@ from gyrax.training.step import encode_all
 from gyrax.training.support import Support
 
 VALIDATION_WINDOWS = 2048
+UNRELATED = 0.8
+"""Mean square difference of neighbouring frames, as a share of that of any two, from which they count as
+shuffled."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,18 @@ class Dataset:
         """Of the validation episodes, the whole ones only."""
         return self._windows("val", padded=False)
 
+    def check_neighbours(self) -> None:
+        """Raises `InputError` where frames that follow each other in the training episodes are as unlike as
+        any two: then no time passes from one to the other, and distance cannot tell it."""
+        rows = self.frames.rows(self.split["train"])
+        x, left = self.x[rows], self._left("train")
+        square = np.mean((x[1:] - x[:-1])[left[:-1] > 0] ** 2)
+        if square > UNRELATED * 2.0:  # of two unrelated standardised numbers
+            raise InputError(
+                f"{self.frames.source}: frames that follow each other are as unlike as any two, so that "
+                "--w-reach has no neighbours to hold together; give episodes in the order of time."
+            )
+
     def of_phase(self, phase: Phase, system: System, mesh: Mesh | None = None) -> tuple[Data, Data]:
         """What a phase trains on, and what it is validated on, on the device."""
         if not phase.windows:
@@ -126,9 +141,10 @@ class Dataset:
     def _frames(self, name: str) -> Data:
         rows = self.frames.rows(self.split[name])
         none = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)
-        left = np.concatenate([np.arange(n)[::-1] for n in self._lengths(name)]).astype(np.int32)
-        arrays = jax.device_put((self.x[rows], self.actions[rows], *none, left))
+        arrays = jax.device_put((self.x[rows], self.actions[rows], *none, self._left(name)))
         return Data(*arrays[:-1], left=arrays[-1])
 
-    def _lengths(self, name: str) -> np.ndarray:
-        return np.diff(self.frames.offsets)[self.split[name]]
+    def _left(self, name: str) -> np.ndarray:
+        """How many frames of its episode follow each frame of a split."""
+        lengths = np.diff(self.frames.offsets)[self.split[name]]
+        return np.concatenate([np.arange(n)[::-1] for n in lengths]).astype(np.int32)

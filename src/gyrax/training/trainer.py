@@ -12,6 +12,7 @@ from rich.console import Console
 
 from gyrax._errors import InputError
 from gyrax.data.normaliser import Normaliser
+from gyrax.losses.total import REACH
 from gyrax.model.system import System
 from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import release_programs
@@ -88,10 +89,12 @@ class Trainer:
         console: Console,
         resumed: Checkpoint | None = None,
     ):
-        """`resumed`: a checkpoint to go on from. Raises `InputError` where devices cannot share a batch or an
-        episode is shorter than a window."""
+        """`resumed`: a checkpoint to go on from. Raises `InputError` where devices cannot share a batch, an
+        episode is shorter than a window, or time is to be told of shuffled frames."""
         # Cut here, so that a short episode is refused before anything is written.
         _ = dataset.train_windows, dataset.val_windows
+        if settings.weights[REACH] > 0:
+            dataset.check_neighbours()
         self.settings, self.dataset, self.run, self.console = settings, dataset, run, console
         self.resumed = resumed
         self.mesh: Mesh = training_mesh(settings.training.batch_size)

@@ -21,6 +21,8 @@ from gyrax.runtime.console import make_progress
 LATENCIES = 40
 """Plans for one episode that are timed, after the first ones."""
 WARM = 2
+BANDS = ("near", "middle", "far")
+"""Thirds of the pairs by the length of their shortest ways."""
 
 
 @dataclass
@@ -28,13 +30,15 @@ class Comparison:
     """What came out, in the order in which it was run; one that was interrupted has less.
 
     **Fields:** `pairs`, how many were `left` out, and the frames an actor has, its `budget`; `outcomes` by
-    name; `absent`, why a name has none; `latency`, seconds a plan; `interrupted`.
+    name; `ways`, how long the shortest way of each pair is, where the environment knows; `absent`, why a name
+    has none; `latency`, seconds a plan; `interrupted`.
     """
 
     pairs: list[Pair]
     left: LeftOut
     budget: int
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    ways: Float[np.ndarray, " E"] | None = None
     absent: dict[str, str] = field(default_factory=dict)
     latency: Float[np.ndarray, " plans"] = field(default_factory=lambda: np.zeros(0))
     interrupted: bool = False
@@ -56,6 +60,10 @@ class Comparison:
             "frames_to_success": _median(outcome.frames_to_success),
             "ended_early": int((outcome.ended < outcome.distance.shape[1]).sum()),
         }
+        if self.ways is not None:
+            third = np.digitize(self.ways, np.quantile(self.ways, [1 / 3, 2 / 3]))[:count]
+            shares = {band: held[third == i] for i, band in enumerate(BANDS)}
+            row["by_way"] = {b: float(h.mean()) if len(h) else None for b, h in shares.items()}
         if name != MODEL and MODEL in self.outcomes:
             ours = self.outcomes[MODEL].held[:count]
             both = (h[: len(ours), None].astype(float) for h in (ours, held))
@@ -92,7 +100,8 @@ def compare(
 
     The oracle runs on the first `oracle_pairs` pairs only: it is slow.
     """
-    found = Comparison(pairs, left, budget)
+    ends = (np.stack(part) for part in ([p.frames[-1] for p in pairs], [p.goal for p in pairs]))
+    found = Comparison(pairs, left, budget, ways=bridges[0].way_lengths(*ends))
     try:
         for name in (MODEL, *(n for n in NAMES if n in against)):
             why = _why_not(name, pairs, bridges[0])

@@ -10,7 +10,7 @@ from gyrax._errors import InputError
 from gyrax.envs.bridge import Bridge
 from gyrax.envs.collect import act_out
 from gyrax.envs.policies import Policy, RandomPolicy
-from gyrax.planning.assignment import Judge
+from gyrax.planning.assignment import Judge, completed
 
 PAST = 10
 """Frames before a start at least, from which an agent's context and its last actions come."""
@@ -52,12 +52,12 @@ def reset_seed(seed: int, episode: int) -> int:
     return int(np.random.default_rng([seed, episode]).integers(2**31))
 
 
-def own_goal(bridge: Bridge, seed: int, number: int) -> Pair:
-    """The environment's own goal of one reset."""
+def own_goal(bridge: Bridge, seed: int, number: int, seen: Float[np.ndarray, "N F"]) -> Pair:
+    """The environment's own goal of one reset; the rest of its frame is as in the frames `seen` that are
+    like it."""
     features = bridge.reset(reset_seed(seed, number))
-    goal = features.copy()
     assert bridge.goal is not None
-    goal[list(bridge.goal_columns)] = bridge.goal
+    goal = completed(bridge.goal, bridge.goal_columns, seen)
     state = bridge.save() if bridge.can_restore else None
     rest = np.asarray(bridge.rest_action(), np.float32)
     return Pair(seed, number, 0, state, features[None], rest[None], goal, None)
@@ -89,10 +89,12 @@ def make_pairs(
     count: int,
     seed: int,
     ahead: int,
+    seen: Float[np.ndarray, "N F"],
 ) -> tuple[list[Pair], LeftOut]:
     """As many pairs, at most one an episode, whose goal is seen `ahead` frames after its start.
 
-    Where the environment has goals of its own, those, from the beginning of an episode. Left out are pairs
+    Where the environment has goals of its own, those, from the beginning of an episode; the frames `seen` in
+    the data complete them. Left out are pairs
     that are within the tolerance of the goal at the start, and recorded ones whose goal is less than twice
     that away. Raises `InputError` where episodes give none.
     """
@@ -108,7 +110,7 @@ def make_pairs(
                 "--goal-frames, --goal or a smaller --tolerance."
             )
         if own:
-            pair = own_goal(bridge, seed, number)
+            pair = own_goal(bridge, seed, number, seen)
             if judge.distance(pair.frames[-1], pair.goal) < judge.tolerance:
                 left.solved, pair = left.solved + 1, None
         else:
