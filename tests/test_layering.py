@@ -22,7 +22,7 @@ FLOORS = {
         ("event_loop", "solvers.document", "solvers.geodesic", "solvers.projected"),
         ("simulate", "solvers.registry"),
     ),
-    "model": (("fields", "trajectory", "window"), ("folded", "forecaster"), ("world_model",),
+    "model": (("fields", "time_to_go", "trajectory", "window"), ("folded", "forecaster"), ("world_model",),
               ("system",)),
     "training": (("log", "sections", "state", "support"), ("optimiser", "settings"),
                  ("build", "phases", "presets"), ("checkpoint", "step"), ("dataset", "fit", "resume"),
@@ -33,7 +33,7 @@ FLOORS = {
     "evaluation": (
         ("baselines.autoencoder", "baselines.tangent", "forecasts", "intervals", "positions"),
         ("baselines.flat_twin", "baselines.linear", "baselines.network", "diagnostics", "encoded"),
-        ("cache", "feature_space", "sampling"), ("calibration", "contestants", "reconstruction"),
+        ("cache", "feature_space", "sampling"), ("calibration", "contestants", "distances", "reconstruction"),
         ("scores",), ("evaluate",), ("control.pairs",), ("control.actors",),
         ("control.closed_loop", "control.imitation"),
         ("control.contenders", "control.groups"), ("control.compare",),

@@ -90,7 +90,7 @@ def test_mistakes(trained, flags, says):
 
 
 def test_time_that_was_not_trained_is_no_objective(trained, tiny_folder):
-    command = ["plan", "--checkpoint", trained.out, "--data", tiny_folder, "--env", ID, *QUICK]
+    command = ["plan", "--checkpoint", trained.out, "--data", tiny_folder, "--env", ID, *SMALL]
     says = "--objective is reach, but .* was trained without --w-reach"
     refused(*command, "--objective", "reach", says=says)
 

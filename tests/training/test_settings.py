@@ -42,6 +42,7 @@ def test_the_document_preset_has_the_documents_values():
     for flag, value in SPECIFIED.items():
         assert by_flag[flag] == value, flag
     assert settings.weights == WEIGHTS | {
+        "reach": 0.0,
         "feature": 0.0,
         "jump_likelihood": 0.0,
         "energy_score": 0.0,

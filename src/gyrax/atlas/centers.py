@@ -3,6 +3,8 @@
 They are as far from the origin at every curvature: radii are those of the ball of curvature −1.
 """
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -14,7 +16,7 @@ def _normalise(x: np.ndarray) -> np.ndarray:
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
-def _radius(at_one: Float[np.ndarray, "*s"], c: float) -> Float[np.ndarray, "*s"]:
+def _radius(at_one: Any, c: float) -> Any:
     """The radius at curvature −c of what has the radius `at_one` at −1: tanh(√c ρ)/√c with ρ = artanh."""
     return at_one if c == 1 else np.tanh(c**0.5 * np.arctanh(at_one)) * c**-0.5
 
@@ -39,7 +41,7 @@ def spread_directions(count: int, dim: int, *, key: PRNGKey) -> np.ndarray:
 
 def spread_centers(count: int, dim: int, *, c: float, key: PRNGKey) -> Float[Array, "count D"]:
     """Chart centres on the sphere of radius 0.5 at c = 1."""
-    return on_device(_radius(np.array(0.5), c) * spread_directions(count, dim, key=key))
+    return on_device(_radius(0.5, c) * spread_directions(count, dim, key=key))
 
 
 def spread_codes(
