@@ -8,7 +8,7 @@ import jax.random as jr
 
 from gyrax._errors import InputError
 from gyrax.evaluation.baselines import FlatTwin, Network
-from gyrax.evaluation.baselines.flat_twin import FLAT
+from gyrax.evaluation.baselines.flat_twin import flat_settings
 from gyrax.evaluation.cache import Cache
 from gyrax.evaluation.encoded import Encoded
 from gyrax.evaluation.feature_space import FEATURE, FEATURE_CURVATURE
@@ -40,7 +40,7 @@ def fresh_system(settings: Settings, system: System, seed: int) -> System:
 def fresh_twin(settings: Settings, system: System, seed: int) -> FlatTwin:
     """The flat twin of the world model that starts from `seed`."""
     ball = fresh_system(settings, system, seed).world_model
-    flat = replace(settings, encoder=replace(settings.encoder, curvature=FLAT))
+    flat = flat_settings(settings)
     # Only the shapes and the curvature of this one are used; its arrays are those of `ball`.
     shapes = build_world_model(flat, ball.fields.jump_operator.center, key=jr.key(0))
     return FlatTwin.of(ball, shapes)

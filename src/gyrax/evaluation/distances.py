@@ -11,29 +11,21 @@ from rich.console import Console
 from scipy.stats import rankdata
 
 from gyrax._errors import InputError
-from gyrax.evaluation.baselines.flat_twin import FLAT
+from gyrax.evaluation.baselines.flat_twin import FLAT, flat_settings
 from gyrax.evaluation.cache import Cache
+from gyrax.evaluation.intervals import BANDS, interval, thirds
 from gyrax.geometry import distance
 from gyrax.model.system import System
 from gyrax.training.build import build_system
 from gyrax.training.fit import Fit
 from gyrax.training.phases import make_phases
-from gyrax.training.presets import replaced
-from gyrax.training.settings import Settings
 from gyrax.training.step import encode_all
 
 PAIRS = 4000
 RESAMPLES = 200
 LEAST = 2
 """Frames between two that are compared, at least."""
-BANDS = ("all", "near", "middle", "far")
-"""Every pair, and thirds of them by the frames between."""
 BALL, TWIN, FEATURES = "latent", "flat_twin", "features"
-
-
-def flat_settings(settings: Settings) -> Settings:
-    """The same in Euclidean space."""
-    return replaced(settings, {("encoder", "curvature"): FLAT})
 
 
 def flat_encoder(cache: Cache) -> System:
@@ -83,7 +75,8 @@ def distance_report(cache: Cache, split: str, *, twin: bool, console: Console) -
         found[TWIN] = np.asarray(distance(flat[first], flat[last], FLAT))
     frames = (last - first).astype(float)
     console.print("ranking distances ...")
-    bands = dict(zip(BANDS, _bands(frames), strict=True))
+    bands = {"all": np.ones(len(frames), bool)}
+    bands |= {name: thirds(frames) == i for i, name in enumerate(BANDS)}
     report: dict[str, Any] = {"pairs": len(first), "frames": {}, "rows": {}}
     for name, chosen in bands.items():
         report["frames"][name] = [int(frames[chosen].min()), int(frames[chosen].max())]
@@ -114,11 +107,6 @@ def _pairs(
     return tuple(np.concatenate(p) for p in zip(*(parts or [none]), strict=True))  # pyright: ignore
 
 
-def _bands(frames: Float[np.ndarray, " N"]) -> list[np.ndarray]:
-    third = np.digitize(frames, np.quantile(frames, [1 / 3, 2 / 3]))
-    return [np.ones(len(frames), bool), *(third == i for i in range(3))]
-
-
 def spearman(a: Float[np.ndarray, " N"], b: Float[np.ndarray, " N"]) -> float:
     """The correlation of ranks; 0 where one of both is constant."""
     ranks = [rankdata(v) - (len(v) + 1) / 2 for v in (a, b)]
@@ -144,4 +132,5 @@ def _with_interval(
     for _ in range(RESAMPLES):
         chosen = np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))])
         drawn.append(measure(a[chosen], b[chosen]))
-    return [measure(a, b), *(float(q) for q in np.quantile(drawn, [0.025, 0.975]))]
+    found = interval(np.array([measure(a, b)]), np.array(drawn)[:, None]).scalar()
+    return [float(value) for value in (found.mean, found.low, found.high)]

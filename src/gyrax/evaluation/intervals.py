@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 
 RESAMPLES = 2000
 LEVEL = 0.95
+BANDS = ("near", "middle", "far")
+"""Thirds of what is measured, by some length."""
 Measured = np.ndarray | float
 
 
@@ -78,6 +80,11 @@ class Bootstrap:
         """Paired difference of two means, each of values `(*seeds, M, H)`."""
         (mean, drawn), (other, other_drawn) = self.resampled(ours), self.resampled(theirs)
         return interval(mean - other, drawn - other_drawn)
+
+
+def thirds(lengths: Float[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
+    """Of each length its number in `BANDS`."""
+    return np.digitize(lengths, np.quantile(lengths, [1 / 3, 2 / 3]))
 
 
 def interval(mean: np.ndarray, drawn: Float[np.ndarray, "resamples H"]) -> Estimate:

@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
-from gyrax.evaluation.control.compare import BANDS
+from gyrax.evaluation.intervals import BANDS
 from gyrax.runtime.console import make_table
 
 HEAD = ["", "pairs", "success", "95 % interval", "ever", "distance", "frames", "gyrax less this"]

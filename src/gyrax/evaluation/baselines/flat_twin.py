@@ -22,9 +22,15 @@ from gyrax.model.trajectory import Rollout
 from gyrax.model.window import Window
 from gyrax.model.world_model import WorldModel
 from gyrax.nn.frozen import grouped
+from gyrax.training.settings import Settings
 
 FLAT = 1e-8
 CENTER = "center"
+
+
+def flat_settings(settings: Settings) -> Settings:
+    """The same in Euclidean space."""
+    return replace(settings, encoder=replace(settings.encoder, curvature=FLAT))
 
 
 class FlatTwin(AbstractForecaster):

@@ -14,15 +14,13 @@ from gyrax.envs.bridge import Bridge
 from gyrax.evaluation.control.closed_loop import AT_ONCE, Outcome, run
 from gyrax.evaluation.control.contenders import MODEL, NAMES, Contenders
 from gyrax.evaluation.control.pairs import LeftOut, Pair
-from gyrax.evaluation.intervals import Bootstrap
+from gyrax.evaluation.intervals import BANDS, Bootstrap, thirds
 from gyrax.planning.controller import Controller
 from gyrax.runtime.console import make_progress
 
 LATENCIES = 40
 """Plans for one episode that are timed, after the first ones."""
 WARM = 2
-BANDS = ("near", "middle", "far")
-"""Thirds of the pairs by the length of their shortest ways."""
 
 
 @dataclass
@@ -61,7 +59,7 @@ class Comparison:
             "ended_early": int((outcome.ended < outcome.distance.shape[1]).sum()),
         }
         if self.ways is not None:
-            third = np.digitize(self.ways, np.quantile(self.ways, [1 / 3, 2 / 3]))[:count]
+            third = thirds(self.ways)[:count]
             shares = {band: held[third == i] for i, band in enumerate(BANDS)}
             row["by_way"] = {b: float(h.mean()) if len(h) else None for b, h in shares.items()}
         if name != MODEL and MODEL in self.outcomes:
