@@ -119,6 +119,7 @@ def test_a_frame_is_as_many_steps_as_asked():
     assert once.fps == 5 * often.fps
 
 
+@pytest.mark.skipif(find_spec("gymnasium") is None, reason="needs gymnasium")
 def test_repeating_is_refused_where_it_makes_no_sense():
     with pytest.raises(InputError, match="--action-repeat is 0"):
         Bridge.make("Pendulum-v1", {}, 0)
