@@ -1,5 +1,9 @@
 """Files and folders appear complete or not at all, and what a killed process left does no harm."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from gyrax.runtime.files import folder_written_whole, partial_name, written_whole
@@ -31,6 +35,22 @@ def test_what_a_killed_process_left_is_replaced(tmp_path):
     with written_whole(file) as partial:
         partial.write_text("whole")
     assert list(tmp_path.iterdir()) == [file] and file.read_text() == "whole"
+
+
+def test_what_killed_processes_left_is_cleared(tmp_path):
+    """Under the number of a process that is gone; that of one that lives is its own."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = {}
+    for number in (gone.pid, os.getppid()):
+        left = partial_name(tmp_path / "f")
+        left = left.with_name(left.name.replace(f"-{os.getpid()}.", f"-{number}."))
+        left.mkdir()
+        (left / "half.txt").write_text("half")
+        names[number] = left
+    with folder_written_whole(tmp_path / "f") as partial:
+        (partial / "a.txt").write_text("a")
+    assert sorted(tmp_path.iterdir()) == [names[os.getppid()], tmp_path / "f"]
 
 
 def test_a_folder_appears_whole(tmp_path):
