@@ -13,8 +13,9 @@ from rich.console import Console
 from commandline import compilations
 from gyrax.data.frames import load_frames
 from gyrax.nn import SpectralLinear
+from gyrax.training import trainer
 from gyrax.training.build import build_system
-from gyrax.training.checkpoint import open_checkpoint
+from gyrax.training.checkpoint import checkpoints_in, open_checkpoint
 from gyrax.training.dataset import Dataset
 from gyrax.training.phases import make_phases
 from gyrax.training.presets import make_settings
@@ -114,6 +115,14 @@ def test_a_temperature_is_trained_where_sampled_forecasts_are_scored(frames, tmp
     assert temperature > 0 and temperature != pytest.approx(0.05, abs=1e-5)
     records = [json.loads(line) for line in (tmp_path / "run/log.jsonl").open()]
     assert all(np.isfinite(record["energy_score"]) for record in records)
+
+
+@pytest.mark.parametrize(("longest", "saved"), [(600.0, [0, 2]), (-1.0, [0, 1, 2])])
+def test_checkpoints_come_early_and_by_time(frames, tmp_path, monkeypatch, longest, saved):
+    monkeypatch.setattr(trainer, "LONGEST", longest)
+    run(frames, tmp_path / "run", [1], phase1_epochs=3, save_every=100)
+    names = [path.name for path in checkpoints_in(tmp_path / "run")]
+    assert names == [f"p1_epoch_0000{epoch}" for epoch in saved]
 
 
 def test_log_has_every_epoch(whole):

@@ -97,9 +97,9 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
         console.print("there is no encoder yet, so phase 1 is trained first")
     name = "the resumed run" if resumed is not None else options.preset or DEFAULT
     _print_changes(settings, name, console)
-    if base is not None:
-        for leaf, (old, new) in differences(base, settings).items():
-            console.print(f"changed from the resumed run: {leaf.name} {old} -> {new}")
+    changed = {} if base is None else differences(base, settings)
+    for leaf, (old, new) in changed.items():
+        console.print(f"changed from the resumed run: {leaf.name} {old} -> {new}")
     with locked(run) if is_writer() else nullcontext():
         if is_writer():  # again: another run may have ended in it
             check_run_folder(run, resumed, options.overwrite)
