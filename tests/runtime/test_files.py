@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gyrax.runtime.files import folder_written_whole, partial_name, written_whole
+from gyrax.runtime.files import check_room, folder_written_whole, partial_name, written_whole
 
 
 def test_a_file_is_replaced_at_the_end(tmp_path):
@@ -75,3 +75,10 @@ def test_a_folder_that_is_not_empty_is_left_alone(tmp_path):
     with pytest.raises(OSError), folder_written_whole(tmp_path / "f") as partial:
         (partial / "a.txt").write_text("a")
     assert [path.name for path in tmp_path.rglob("*")] == ["f", "mine.txt"]
+
+
+def test_room_is_asked_for(tmp_path):
+    check_room(tmp_path, 1000)
+    with pytest.raises(OSError):
+        check_room(tmp_path, 2**62)
+    assert list(tmp_path.iterdir()) == []

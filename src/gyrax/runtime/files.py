@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,13 @@ def clear_partial(path: Path) -> None:
         number = left.name.split("-")[-1].removesuffix(".partial")
         if number.isdigit() and (int(number) == os.getpid() or not _is_alive(int(number))):
             remove(left)
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Raise `OSError` where `folder` has no room for so many bytes, as far as the system can tell."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
 
 
 def remove(path: Path) -> None:

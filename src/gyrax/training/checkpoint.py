@@ -18,6 +18,7 @@ from gyrax._errors import InputError
 from gyrax.data.normaliser import Normaliser
 from gyrax.model.system import System
 from gyrax.runtime.checksums import SUMS, damage_of
+from gyrax.runtime.files import check_room
 from gyrax.training.build import build_system
 from gyrax.training.presets import from_dict, to_dict
 from gyrax.training.settings import Settings
@@ -27,6 +28,8 @@ from gyrax.training.support import Support
 FORMAT = 9
 NAME = re.compile(r"p([123])_epoch_(\d{5})")
 SYSTEM = ".system"
+OVERHEAD = 2**20
+"""Bytes of a checkpoint beside its arrays, at most."""
 
 
 class Meta(NamedTuple):
@@ -110,12 +113,15 @@ class Saver:
         epochs = int(state.epoch)
         meta = self.meta._replace(phase=self.phase, epochs=epochs)
         content = meta._asdict() | {"format": FORMAT, "settings": to_dict(meta.settings)}
+        arrays = _named(state) | self.statistics
         items = ocp.args.Composite(
-            arrays=ocp.args.StandardSave(_named(state) | self.statistics),
+            arrays=ocp.args.StandardSave(arrays),
             meta=ocp.args.JsonSave(content),
         )
         self.wait()
         with _saving(self.folder):
+            # Where it fails for want of room, Orbax's threads print tracebacks of their own.
+            check_room(self.folder, OVERHEAD + sum(array.nbytes for array in arrays.values()))
             self.manager.save(epochs - 1, args=items, force=True)
         self.pending = True
         return checkpoint_name(self.phase, epochs)
@@ -246,6 +252,8 @@ def _restore(run: Path, phase: int, step: int) -> tuple[dict[str, Any], dict[str
 
 def _reason(error: Exception) -> str:
     text = str(error).split("\n")[0]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return f"{type(error).__name__}: {text[:60]} ... {text[-100:]}" if len(text) > 200 else text
 
 
