@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from commandline import FLAGS, call, done, refused
-from gyrax.commands.train import check_run_folder
 from gyrax.data.windows import split_episodes
+from gyrax.runtime.checksums import write_sums
 from gyrax.training.checkpoint import FORMAT, open_checkpoint
 from gyrax.training.presets import make_settings
 from gyrax.training.trainer import plan_phases
@@ -34,19 +34,13 @@ def test_what_a_run_leaves_and_says(trained):
 def test_folders_that_would_lose_something(trained, tiny_folder, tmp_path):
     out = trained.out
     before = sorted(p.name for p in out.rglob("*"))
-    refused(
-        "train", "--data", tiny_folder, "--out", out, *FLAGS, says="already holds a run.*--resume"
-    )
+    line = refused("train", "--data", tiny_folder, "--out", out, *FLAGS, says="already holds a run")
+    assert f"`python cli.py train --resume {out} --phase all --data {tiny_folder}`" in line
     refused(
         "train", "--phase", 2, "--data", tiny_folder, "--resume", out / "p1_epoch_00001",
         says="holds the checkpoint p3_epoch_00001.*--overwrite",
     )  # fmt: skip
     assert sorted(p.name for p in out.rglob("*")) == before
-    unfinished = tmp_path / "unfinished"  # as of a run that was killed before its first checkpoint
-    (unfinished / "p1_epoch_00000.orbax-checkpoint-tmp").mkdir(parents=True)
-    for name in ("config.json", "log.jsonl"):
-        (unfinished / name).write_text("{}")
-    check_run_folder(unfinished, None, overwrite=False)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("precious")
     refused(
@@ -145,6 +139,14 @@ def test_constant_columns_are_left_out_and_named(tmp_path):
     assert len(warning.findall(result.stderr)) == 1
 
 
+def edit_meta(checkpoint, old, new):
+    """As another version would have written it: the checksums agree."""
+    file = checkpoint / "meta/metadata"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    write_sums(checkpoint)
+
+
 def test_too_few_episodes(tmp_path):
     data = write_tiny(tmp_path / "data", count=2)
     refused("train", "--data", data, "--out", tmp_path / "r", *FLAGS, says="2 episodes.*at least 3")
@@ -158,13 +160,9 @@ def test_too_few_episodes(tmp_path):
         (lambda c: shutil.rmtree(c / "arrays"), "p2_epoch_00001: cannot be read"),
         (lambda c: [p.write_bytes(p.read_bytes()[:20]) for p in (c / "arrays").rglob("*")
                     if p.is_file()], "p2_epoch_00001: cannot be read"),
-        (lambda c: (c / "meta/metadata").write_text(
-            (c / "meta/metadata").read_text().replace('"d_model": 8', '"d_model": 16')),
-         "another architecture"),
-        (lambda c: (c / "meta/metadata").write_text(
-            (c / "meta/metadata").read_text().replace(f'"format": {FORMAT}', '"format": 3')),
-         "older version of gyrax"),
-        (lambda c: (c / "meta.json").write_text("{}"), "older version of gyrax"),
+        (lambda c: edit_meta(c, '"d_model": 8', '"d_model": 16'), "another architecture"),
+        (lambda c: edit_meta(c, f'"format": {FORMAT}', '"format": 3'), "older version of gyrax"),
+        (lambda c: (c / "SHA256SUMS").unlink(), "has no SHA256SUMS, .* by an older version of gyrax"),
     ],
     ids=["no-meta", "half-meta", "no-arrays", "truncated", "architecture", "format", "old"],
 )  # fmt: skip

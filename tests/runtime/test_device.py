@@ -8,7 +8,13 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gyrax.runtime.device import CPU_OPTIONS, compiled, keep_float32, use_measured_compiler
+from gyrax.runtime.device import (
+    CPU_OPTIONS,
+    compiled,
+    keep_float32,
+    prepare_device,
+    use_measured_compiler,
+)
 
 PRECISION = "jax_default_matmul_precision"
 
@@ -81,3 +87,16 @@ def test_compiler_flags_of_the_user_stand(monkeypatch):
     use_measured_compiler()
     expected = [f"{emitters}=false", *ynn] if version("jaxlib").startswith("0.10.") else []
     assert os.environ["XLA_FLAGS"].split() == expected
+
+
+def test_without_a_place_for_programs_a_line_says_so(tmp_path, monkeypatch, capsys):
+    kept = jax.config.values["jax_compilation_cache_dir"]
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GYRAX_CACHE_DIR", str(tmp_path / "file" / "x"))
+    try:
+        prepare_device("auto")
+        assert jax.config.values["jax_compilation_cache_dir"] is None
+        text = capsys.readouterr().err
+        assert text.count("\n") == 1 and "file/x cannot be written (Not a directory)" in text
+    finally:
+        jax.config.update("jax_compilation_cache_dir", kept)

@@ -1,8 +1,12 @@
 """Files and folders appear complete or not at all, and what a killed process left does no harm."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from gyrax.runtime.files import folder_written_whole, partial_name, written_whole
+from gyrax.runtime.files import check_room, folder_written_whole, partial_name, written_whole
 
 
 def test_a_file_is_replaced_at_the_end(tmp_path):
@@ -33,6 +37,22 @@ def test_what_a_killed_process_left_is_replaced(tmp_path):
     assert list(tmp_path.iterdir()) == [file] and file.read_text() == "whole"
 
 
+def test_what_killed_processes_left_is_cleared(tmp_path):
+    """Under the number of a process that is gone; that of one that lives is its own."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = {}
+    for number in (gone.pid, os.getppid()):
+        left = partial_name(tmp_path / "f")
+        left = left.with_name(left.name.replace(f"-{os.getpid()}.", f"-{number}."))
+        left.mkdir()
+        (left / "half.txt").write_text("half")
+        names[number] = left
+    with folder_written_whole(tmp_path / "f") as partial:
+        (partial / "a.txt").write_text("a")
+    assert sorted(tmp_path.iterdir()) == [names[os.getppid()], tmp_path / "f"]
+
+
 def test_a_folder_appears_whole(tmp_path):
     folder = tmp_path / "new" / "f"
     with folder_written_whole(folder) as partial:
@@ -55,3 +75,10 @@ def test_a_folder_that_is_not_empty_is_left_alone(tmp_path):
     with pytest.raises(OSError), folder_written_whole(tmp_path / "f") as partial:
         (partial / "a.txt").write_text("a")
     assert [path.name for path in tmp_path.rglob("*")] == ["f", "mine.txt"]
+
+
+def test_room_is_asked_for(tmp_path):
+    check_room(tmp_path, 1000)
+    with pytest.raises(OSError):
+        check_room(tmp_path, 2**62)
+    assert list(tmp_path.iterdir()) == []

@@ -13,8 +13,9 @@ from rich.console import Console
 from commandline import compilations
 from gyrax.data.frames import load_frames
 from gyrax.nn import SpectralLinear
+from gyrax.training import trainer
 from gyrax.training.build import build_system
-from gyrax.training.checkpoint import open_checkpoint
+from gyrax.training.checkpoint import checkpoints_in, open_checkpoint
 from gyrax.training.dataset import Dataset
 from gyrax.training.phases import make_phases
 from gyrax.training.presets import make_settings
@@ -99,7 +100,8 @@ def test_resuming_equals_not_stopping(whole, frames, tmp_path, phase):
     straight = open_checkpoint(whole / f"p{phase}_epoch_00001")
     assert same(trained.system, straight.system())
     again = open_checkpoint(trained.path)
-    assert again.meta._replace(source="") == straight.meta._replace(source="")
+    # Where the data is was told by the command alone.
+    assert again.meta._replace(source="", asked="") == straight.meta._replace(source="", asked="")
     assert again.arrays.keys() == straight.arrays.keys()
     for name, array in straight.arrays.items():
         np.testing.assert_array_equal(again.arrays[name], array, err_msg=name)
@@ -114,6 +116,14 @@ def test_a_temperature_is_trained_where_sampled_forecasts_are_scored(frames, tmp
     assert temperature > 0 and temperature != pytest.approx(0.05, abs=1e-5)
     records = [json.loads(line) for line in (tmp_path / "run/log.jsonl").open()]
     assert all(np.isfinite(record["energy_score"]) for record in records)
+
+
+@pytest.mark.parametrize(("longest", "saved"), [(600.0, [0, 2]), (-1.0, [0, 1, 2])])
+def test_checkpoints_come_early_and_by_time(frames, tmp_path, monkeypatch, longest, saved):
+    monkeypatch.setattr(trainer, "LONGEST", longest)
+    run(frames, tmp_path / "run", [1], phase1_epochs=3, save_every=100)
+    names = [path.name for path in checkpoints_in(tmp_path / "run")]
+    assert names == [f"p1_epoch_0000{epoch}" for epoch in saved]
 
 
 def test_log_has_every_epoch(whole):

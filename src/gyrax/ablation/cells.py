@@ -22,7 +22,7 @@ from gyrax.training.phases import make_phases
 from gyrax.training.presets import to_dict
 from gyrax.training.settings import Settings
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Place:
     def of(cls, out: Path, variant: Variant, seed: int, identity: str) -> "Place":
         """`identity` is that of the latents."""
         facts = [FORMAT, to_dict(variant.settings), variant.flat, seed, identity]
-        key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        key = _digest(facts)
         slug = re.sub(r"[^A-Za-z0-9.=_-]+", "_", variant.name)[:60]
         return cls(out / "cells" / f"{slug}-seed{seed}-{key[:8]}.json", key, seed)
 
@@ -47,10 +47,10 @@ class Place:
             return None
         try:
             cell = json.loads(self.file.read_text())
-            if cell["key"] != self.key or len(cell["errors"]) != len(cell["episodes"]):
-                raise ValueError("not this cell")
+            if cell.pop("digest") != _digest(cell) or cell["key"] != self.key:
+                raise ValueError("not what was written")
             return cell
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             message = f"{self.file}: cannot be used ({error}); the cell is trained again"
             console.print(message, soft_wrap=True)
             return None
@@ -58,8 +58,12 @@ class Place:
     def write(self, variant: Variant, found: dict[str, Any]) -> dict[str, Any]:
         """Keep what was found, and return the whole cell."""
         cell = {"key": self.key, "variant": variant.name, "seed": self.seed, **found}
-        write_json(self.file, cell)
+        write_json(self.file, cell | {"digest": _digest(cell)})
         return cell
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:

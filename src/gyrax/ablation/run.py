@@ -15,6 +15,8 @@ from gyrax.ablation.variants import REFERENCE, Variant
 from gyrax.data.frames import Frames
 from gyrax.evaluation.encoded import Encoded
 from gyrax.runtime.console import print_lines
+from gyrax.runtime.files import is_partial
+from gyrax.runtime.locks import LOCK
 from gyrax.training.checkpoint import checkpoints_in, open_checkpoint
 from gyrax.training.dataset import Dataset
 from gyrax.training.phases import make_phases
@@ -54,7 +56,7 @@ class Ablation:
         file = self.out / MANIFEST
         if not file.exists():
             inside = list(self.out.iterdir()) if self.out.is_dir() else []
-            if any(p.name not in (ENCODER, PARTIAL) for p in inside):
+            if any(p.name not in (ENCODER, PARTIAL, LOCK) and not is_partial(p) for p in inside):
                 raise InputError(
                     f"{self.out}: is not empty and holds no ablation; give another --out."
                 )

@@ -12,6 +12,7 @@ from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.runtime.device import prepare_device
+from gyrax.runtime.locks import locked
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.presets import make_settings
 from gyrax.training.resume import ENCODER, check_shared
@@ -71,7 +72,10 @@ def ablate(options: AblateOptions, *, given: dict[str, Any]) -> None:
     ablation.check_folder()
     console, out = Console(), options.out
     trained = None if checkpoint is None else Trained.of(checkpoint)
-    summary = ablation.run(trained, variants, options.seeds, console)
+    with locked(out):
+        ablation.check_folder()  # again: another may have been begun in it
+        summary = ablation.run(trained, variants, options.seeds, console)
+        files = (*write_tables(summary, out), draw_ablation(summary, out / "ablation.png"))
     console.print(console_table(summary))
-    for file in (*write_tables(summary, out), draw_ablation(summary, out / "ablation.png")):
+    for file in files:
         console.print(str(file), soft_wrap=True, highlight=False)

@@ -1,6 +1,7 @@
 """`gyrax train`: train, save, evaluate on the validation episodes, and draw."""
 
-import shutil
+import shlex
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.runtime.console import make_table, print_lines
 from gyrax.runtime.device import prepare_device
+from gyrax.runtime.locks import locked
 from gyrax.runtime.processes import is_writer, join_processes, wait_for_all
-from gyrax.training.checkpoint import Checkpoint, checkpoints_in, open_checkpoint
+from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.dataset import Dataset
 from gyrax.training.presets import (
     DEFAULT,
@@ -24,14 +26,12 @@ from gyrax.training.presets import (
     make_settings,
 )
 from gyrax.training.resume import check_resumed
+from gyrax.training.run_folder import FIGURE, LOG_FILE, check_run_folder, run_of, settle
 from gyrax.training.settings import Settings
-from gyrax.training.trainer import LOG_FILE, SETTINGS_FILE, Trained, Trainer, plan_phases
+from gyrax.training.trainer import Trained, Trainer, plan_phases
 
 DEFAULT_RUN = Path("outputs/vla/joint")
-FIGURE = "figure.png"
 PHASES = ("1", "2", "3", "all")
-UNFINISHED = (SETTINGS_FILE, LOG_FILE)
-"""What a run leaves that ended before its first checkpoint: nothing is lost with it."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,22 @@ class TrainOptions:
     data: list[Path] | None = option(None, DATA)
     out: Path | None = option(None, "Run folder. [default: outputs/vla/joint]")
     resume: Path | None = option(None, "Checkpoint or run folder to go on from.")
-    overwrite: bool = option(False, "Replace the run that the folder holds.", "--overwrite")
+    overwrite: bool = option(
+        False,
+        "Replace the run that the folder holds, once the new one has a checkpoint.",
+        "--overwrite",
+    )
     device: str = option("auto", DEVICE)
     coordinator: str | None = option(None, "host:port of process 0, to train in several processes.")
     num_processes: int | None = option(
         None, "How many processes; a cluster's launcher is recognised."
     )
     process_id: int | None = option(None, "Which of them this is; 0 writes all files.")
+
+    def asked(self) -> str:
+        """The flags, besides the settings, that a training goes on with as it was begun."""
+        data = [flag for folder in self.data or [] for flag in ("--data", str(folder.resolve()))]
+        return shlex.join(["--phase", self.phase, *data])
 
 
 @with_settings
@@ -61,10 +70,13 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
     join_processes(options.coordinator, options.num_processes, options.process_id)
     platform = prepare_device(options.device)
     console = Console(quiet=not is_writer())
+    run = options.out or (DEFAULT_RUN if options.resume is None else run_of(options.resume))
+    if is_writer():
+        settle(run)
+    wait_for_all("the run folder is settled")
     resumed = None if options.resume is None else open_checkpoint(options.resume)
     base = None if resumed is None else resumed.meta.settings
     settings = make_settings(options.preset, given, base)
-    run = options.out or (DEFAULT_RUN if resumed is None else resumed.path.parent)
     check_run_folder(run, resumed, options.overwrite)
     meta = None if resumed is None else resumed.meta
     planned = plan_phases(options.phase, settings, meta)
@@ -72,7 +84,7 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
     if resumed is not None:
         check_resumed(resumed, settings, frames, same_phase=resumed.meta.phase in planned)
     dataset = Dataset.of(frames, settings, None if resumed is None else resumed.normaliser)
-    trainer = Trainer(settings, dataset, run, console, resumed)
+    trainer = Trainer(settings, dataset, run, console, resumed, options.asked())
 
     console.print(
         f"data: {frames.source} ({frames.episodes} episodes, {len(frames.actions)} frames)"
@@ -85,14 +97,16 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
         console.print("there is no encoder yet, so phase 1 is trained first")
     name = "the resumed run" if resumed is not None else options.preset or DEFAULT
     _print_changes(settings, name, console)
-    wait_for_all("all have checked the run folder")
-    if (options.overwrite or resumed is None) and is_writer():
-        _remove_run(run)
-    wait_for_all("the run folder is ready")
-    trained = trainer.train(planned)
-    if is_writer():
-        _finish(trained, dataset, console)
-    wait_for_all("the run is finished")
+    changed = {} if base is None else differences(base, settings)
+    for leaf, (old, new) in changed.items():
+        console.print(f"changed from the resumed run: {leaf.name} {old} -> {new}")
+    with locked(run) if is_writer() else nullcontext():
+        if is_writer():  # again: another run may have ended in it
+            check_run_folder(run, resumed, options.overwrite)
+        trained = trainer.train(planned)
+        if is_writer():
+            _finish(trained, dataset, console)
+        wait_for_all("the run is finished")
 
 
 def _finish(trained: Trained, dataset: Dataset, console: Console) -> None:
@@ -110,39 +124,6 @@ def _finish(trained: Trained, dataset: Dataset, console: Console) -> None:
     figure = run_figure(evaluation, run / LOG_FILE, run / FIGURE)
     for what, path in (("run folder", run), ("figure", figure), ("checkpoint", trained.path)):
         console.print(f"{what}: {path}", soft_wrap=True, highlight=False)
-
-
-def check_run_folder(run: Path, resumed: Checkpoint | None, overwrite: bool) -> None:
-    """Refuse a folder in which something would be lost. Raises `InputError`."""
-    blocking = next((p for p in (run, *run.parents) if p.exists()), run)
-    if blocking.exists() and not blocking.is_dir():
-        raise InputError(f"{blocking}: is a file; give a folder with --out.")
-    if overwrite or not run.is_dir():
-        return
-    there = checkpoints_in(run)
-    if resumed is None:
-        if there:
-            raise InputError(
-                f"{run}: already holds a run; continue it with --resume {run}, replace it with "
-                "--overwrite, or choose another folder with --out."
-            )
-        if any(file.name not in UNFINISHED for file in run.iterdir() if "-tmp" not in file.name):
-            raise InputError(f"{run}: is not empty; choose another folder with --out.")
-        return
-    here = resumed.path.parent.resolve() == run.resolve()
-    if there and (not here or there[-1].name > resumed.path.name):
-        raise InputError(
-            f"{run}: holds the checkpoint {there[-1].name}, which going on from {resumed.path} could "
-            f"replace; resume from it, choose another folder with --out, or add --overwrite."
-        )
-
-
-def _remove_run(run: Path) -> None:
-    for file in (run / SETTINGS_FILE, run / LOG_FILE, run / FIGURE, *run.glob("report*.html")):
-        file.unlink(missing_ok=True)
-    checkpoints = checkpoints_in(run) if run.is_dir() else []
-    for folder in (*checkpoints, run / "baselines", run / "figures"):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _print_changes(settings: Settings, name: str, console: Console) -> None:

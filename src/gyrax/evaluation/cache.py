@@ -1,6 +1,7 @@
 """Trained forecasters in a run folder, so that they are trained once."""
 
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from gyrax.runtime.files import written_whole
 from gyrax.training.presets import to_dict
 
 FOLDER = "baselines"
+_DIGEST = hashlib.sha256().digest_size
 
 
 @cache
@@ -50,7 +52,10 @@ class Cache:
         if not file.exists():
             return None
         try:
-            return eqx.tree_deserialise_leaves(file, skeleton)
+            content = file.read_bytes()
+            if content[:_DIGEST] != hashlib.sha256(content[_DIGEST:]).digest():
+                raise ValueError("not what was written")
+            return eqx.tree_deserialise_leaves(io.BytesIO(content[_DIGEST:]), skeleton)
         except Exception as error:  # a damaged file raises half a dozen kinds
             reason = str(error).split("\n")[0][:100] or type(error).__name__
             message = f"{file}: cannot be used ({reason}); {name} is trained again"
@@ -58,6 +63,9 @@ class Cache:
             return None
 
     def save(self, name: str, seed: int, epochs: int, forecaster: Any) -> None:
-        """Store a forecaster, whole or not at all."""
-        with written_whole(self._file(name, seed, epochs)) as partial, partial.open("wb") as stream:
-            eqx.tree_serialise_leaves(stream, forecaster)
+        """Store a forecaster behind the digest of its bytes, whole or not at all."""
+        stream = io.BytesIO()
+        eqx.tree_serialise_leaves(stream, forecaster)
+        content = stream.getvalue()
+        with written_whole(self._file(name, seed, epochs)) as partial:
+            partial.write_bytes(hashlib.sha256(content).digest() + content)

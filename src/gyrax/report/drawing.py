@@ -1,6 +1,5 @@
 """The figure of a run: rollouts in the ball, error by horizon, loss curves."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from gyrax.evaluation.contestants import MODEL
 from gyrax.evaluation.evaluate import Evaluation, lively_windows
 from gyrax.evaluation.feature_space import FEATURE
 from gyrax.runtime.drawing import INK, draw_disk, principal_plane, save_figure, without_frame
+from gyrax.training.log import read_log
 
 COLOURS = {
     "model": "#d1495b", "flat_twin": "#e08e45", "gru": "#5b8c5a", "mlp": "#7d5ba6",
@@ -123,28 +123,24 @@ def draw_horizon(ax: Axes, report: dict[str, Any]) -> None:
 
 def draw_losses(ax: Axes, log: Path) -> None:
     """Training loss over all epochs of the run, and held-out values where they were measured."""
-    records = [json.loads(line) for line in log.read_text().splitlines() if line.strip()]
-    position = np.arange(len(records))
+    records, damaged = read_log(log)
     for phase in sorted({r["phase"] for r in records}):
-        at = [i for i, r in enumerate(records) if r["phase"] == phase]
-        ax.axvline(at[0], color="#c9cdd6", lw=0.8)
-        name = "geodesic" if "geodesic" in records[at[0]] else "recon"
-        validated = f"val_{name}"
-        series = [records[i][name] for i in at]
-        line = ax.plot(position[at], series, lw=1.5, label=f"phase {phase} {name}")[0]
-        checked = [i for i in at if validated in records[i]]
-        ax.plot(
-            position[checked],
-            [records[i][validated] for i in checked],
-            "--o",
-            color=line.get_color(),
-            ms=3,
-            label=f"phase {phase} {name}, held out",
-        )
+        rows = [(i, r) for i, r in enumerate(records) if r["phase"] == phase]
+        ax.axvline(rows[0][0], color="#c9cdd6", lw=0.8)
+        name = "geodesic" if any("geodesic" in r for _, r in rows) else "recon"
+        colour = None
+        for key, style, held_out in ((name, "-", ""), (f"val_{name}", "--o", ", held out")):
+            points = [(i, r[key]) for i, r in rows if key in r]
+            label = f"phase {phase} {name}{held_out}"
+            at, values = [i for i, _ in points], [value for _, value in points]
+            line = ax.plot(at, values, style, color=colour, ms=3, label=label)[0]
+            colour = line.get_color()
     ax.set_yscale("log")
     ax.set_xlabel("epoch")
-    ax.legend(frameon=False, fontsize=8)
-    ax.set_title("loss curves", fontsize=10)
+    if records:
+        ax.legend(frameon=False, fontsize=8)
+    lost = f" ({damaged} lines of the log cannot be read)" if damaged else ""
+    ax.set_title(f"loss curves{lost}", fontsize=10)
 
 
 def run_figure(evaluation: Evaluation, log: Path, file: Path) -> Path:

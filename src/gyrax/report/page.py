@@ -12,7 +12,7 @@ from gyrax.report.features import Rows, feature_table, position_line
 from gyrax.report.figures import report_figures
 from gyrax.report.tables import scalars, temperature_line, thinned
 from gyrax.runtime.files import written_whole
-from gyrax.training.trainer import LOG_FILE
+from gyrax.training.run_folder import LOG_FILE
 
 COLUMNS = 8
 """Most horizon steps in a table."""

@@ -2,6 +2,8 @@
 
 import gc
 import os
+import sys
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,28 @@ def release_programs() -> None:
 DEVICES = ("auto", "cpu", "cuda")
 
 
+def _keep_programs(folder: Path) -> None:
+    """Turn on the compilation cache; where the folder cannot be written, say so and go on without."""
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM))
+    except OSError as error:
+        print(
+            f"note: compiled programs are not kept, for {folder} cannot be written ({error.strerror}); set "
+            "GYRAX_CACHE_DIR to a folder that can.",
+            file=sys.stderr,
+        )
+        jax.config.update("jax_compilation_cache_dir", None)
+    else:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+_ROOM = 2**20
+"""Bytes that have to be free for compiled programs."""
+
+
 def prepare_device(device: str) -> str:
     """Choose one of `DEVICES`, and turn on the compilation cache. Returns the platform used.
 
@@ -92,8 +116,7 @@ def prepare_device(device: str) -> str:
     if device not in DEVICES:
         raise InputError(f"--device is {device!r}; give one of {', '.join(DEVICES)}.")
     use_measured_compiler()
-    jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    _keep_programs(cache_folder())
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
     elif device == "cuda":

@@ -65,6 +65,15 @@ def wait_for_all(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
+def agreed(value: bool) -> bool:
+    """What process 0 has found, in every process."""
+    if jax.process_count() == 1:
+        return value
+    from jax.experimental import multihost_utils
+
+    return bool(multihost_utils.broadcast_one_to_all(np.asarray(value)))
+
+
 def training_mesh(batch_size: int) -> Mesh:
     """All devices of all processes in a row. Raises `InputError` where they cannot share a batch."""
     devices = jax.devices()

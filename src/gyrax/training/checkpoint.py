@@ -1,8 +1,9 @@
-"""Checkpoints: folders `pP_epoch_EEEEE` of a run, one an Orbax step, with arrays and what they are."""
+"""Checkpoints: folders `pP_epoch_EEEEE` of a run, one an Orbax step, with arrays, what they are, and sums."""
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,15 +17,19 @@ import numpy as np
 from gyrax._errors import InputError
 from gyrax.data.normaliser import Normaliser
 from gyrax.model.system import System
+from gyrax.runtime.checksums import SUMS, damage_of
+from gyrax.runtime.files import check_room
 from gyrax.training.build import build_system
 from gyrax.training.presets import from_dict, to_dict
 from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
 from gyrax.training.support import Support
 
-FORMAT = 8
+FORMAT = 9
 NAME = re.compile(r"p([123])_epoch_(\d{5})")
 SYSTEM = ".system"
+OVERHEAD = 2**20
+"""Bytes of a checkpoint beside its arrays, at most."""
 
 
 class Meta(NamedTuple):
@@ -33,7 +38,7 @@ class Meta(NamedTuple):
     **Fields:** `settings`; `phase` and `epochs` finished in it; `features`, the number that the model
     sees; `source`, the data set's place, and `data`, its digest; `constant`, the names of the columns that
     the model does not see (their values are the normaliser's); `columns` and `action_columns`, the names of
-    all features and actions of the data.
+    all features and actions of the data; `asked`, the flags besides the settings that training goes on with.
     """
 
     settings: Settings
@@ -45,6 +50,7 @@ class Meta(NamedTuple):
     constant: Sequence[str]
     columns: Sequence[str]
     action_columns: Sequence[str]
+    asked: str
 
 
 @dataclass(frozen=True)
@@ -81,38 +87,78 @@ class Checkpoint:
 
 
 class Saver:
-    """Saves the states of one phase in a run folder, while training goes on."""
+    """Saves the states of one phase in a folder, while training goes on.
 
-    def __init__(self, run: Path, phase: int, normaliser: Normaliser, support: Support, meta: Meta):
-        self.meta, self.phase = meta, phase
+    `publish` is called when a checkpoint is whole and has its name in the folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        publish: Callable[[], None],
+        phase: int,
+        normaliser: Normaliser,
+        support: Support,
+        meta: Meta,
+    ):
+        self.meta, self.phase, self.publish = meta, phase, publish
         self.statistics = _under("normaliser", normaliser) | _under("support", support)
-        self.run, self.manager = run, _manager(run, phase, read_only=False)
+        self.folder, self.manager = folder, _manager(folder, phase, read_only=False)
+        self.pending = False
 
-    def __call__(self, state: TrainState) -> Path:
-        """Begin to save; the folder is there under its own name once it is whole."""
+    def __call__(self, state: TrainState) -> str:
+        """Begin to save, under the name that is returned. Raises `InputError` where that cannot be done."""
         import orbax.checkpoint as ocp
 
         epochs = int(state.epoch)
         meta = self.meta._replace(phase=self.phase, epochs=epochs)
         content = meta._asdict() | {"format": FORMAT, "settings": to_dict(meta.settings)}
+        arrays = _named(state) | self.statistics
         items = ocp.args.Composite(
-            arrays=ocp.args.StandardSave(_named(state) | self.statistics),
+            arrays=ocp.args.StandardSave(arrays),
             meta=ocp.args.JsonSave(content),
         )
-        self.manager.save(epochs - 1, args=items, force=True)
-        return self.run / checkpoint_name(self.phase, epochs)
+        self.wait()
+        with _saving(self.folder):
+            # Where it fails for want of room, Orbax's threads print tracebacks of their own.
+            check_room(self.folder, OVERHEAD + sum(array.nbytes for array in arrays.values()))
+            self.manager.save(epochs - 1, args=items, force=True)
+        self.pending = True
+        return checkpoint_name(self.phase, epochs)
+
+    def wait(self) -> None:
+        """Wait until what was begun is saved, and publish it. Raises `InputError` where it cannot be."""
+        if not self.pending:
+            return
+        with _saving(self.folder):
+            self.manager.wait_until_finished()
+            self.publish()
+        self.pending = False
 
     def finish(self) -> None:
-        """Wait until all that was begun is saved."""
-        self.manager.wait_until_finished()
-        self.manager.close()
+        """Wait until all that was begun is saved, and save no more."""
+        self.wait()
+        with _saving(self.folder):
+            self.manager.close()
 
 
-def _manager(run: Path, phase: int, *, read_only: bool) -> Any:
+@contextmanager
+def _saving(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # Orbax and TensorStore raise many kinds of errors where a folder cannot be written.
+        raise InputError(
+            f"{folder}: a checkpoint cannot be saved ({_reason(error)}); what was saved before is kept: make "
+            "room, or choose another folder with --out."
+        ) from None
+
+
+def _manager(folder: Path, phase: int, *, read_only: bool) -> Any:
     import orbax.checkpoint as ocp  # slow to import, and not needed to import gyrax
 
-    # It warns of options that are meant as they are.
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    # It warns of options that are meant as they are, and logs the errors that it raises, too.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     names = ocp.path.step.standard_name_format(
         step_prefix=f"p{phase}_epoch", step_format_fixed_length=5
     )
@@ -120,7 +166,7 @@ def _manager(run: Path, phase: int, *, read_only: bool) -> Any:
         step_name_format=names, create=not read_only, read_only=read_only
     )
     handlers = {"arrays": ocp.StandardCheckpointHandler(), "meta": ocp.JsonCheckpointHandler()}
-    return ocp.CheckpointManager(run.absolute(), options=options, item_handlers=handlers)
+    return ocp.CheckpointManager(folder.absolute(), options=options, item_handlers=handlers)
 
 
 def checkpoint_name(phase: int, epochs: int) -> str:
@@ -162,26 +208,31 @@ def open_checkpoint(path: Path) -> Checkpoint:
     found = find_checkpoint(path)
     match = NAME.fullmatch(found.name)
     assert match is not None
-    older = InputError(
-        f"{found}: was written by an older version of gyrax; train again, or use that version."
-    )
-    if (found / "meta.json").is_file():
-        raise older
+    if not (found / SUMS).exists():
+        raise InputError(
+            f"{found}: has no {SUMS}, so it is incomplete or was written by an older version of gyrax; give "
+            "another one, or train again."
+        )
+    if reason := damage_of(found):
+        raise InputError(
+            f"{found}: cannot be read ({reason}); it is damaged: give another one, or train again."
+        )
     phase, step = int(match[1]), int(match[2])
     try:
         content, arrays = _restore(found.parent, phase, step)
         if content.pop("format") != FORMAT:
-            raise older
+            raise InputError(
+                f"{found}: was written by an older version of gyrax; train again, or use that version."
+            )
         settings = from_dict(content.pop("settings"), str(found))
         return Checkpoint(found, Meta(settings=settings, **content), arrays)
     except InputError:
         raise
     except Exception as error:
         # Orbax and TensorStore raise many kinds of errors for a damaged folder, none in common.
-        reason = str(error).split("\n")[0][:120]
         raise InputError(
-            f"{found}: cannot be read ({type(error).__name__}: {reason}); the checkpoint is incomplete: "
-            "give another one, or train again."
+            f"{found}: cannot be read ({_reason(error)}); the checkpoint is incomplete: give another one, or "
+            "train again."
         ) from None
 
 
@@ -197,6 +248,13 @@ def _restore(run: Path, phase: int, step: int) -> tuple[dict[str, Any], dict[str
         )
         found = manager.restore(step, args=items)
     return dict(found.meta), found.arrays
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).split("\n")[0]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{type(error).__name__}: {text[:60]} ... {text[-100:]}" if len(text) > 200 else text
 
 
 def _under(prefix: str, statistics: Any) -> dict[str, np.ndarray]:

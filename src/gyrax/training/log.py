@@ -1,12 +1,48 @@
 """What a person sees of a run, and the JSONL log that it always leaves."""
 
 import json
+import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+
+def read_log(file: Path) -> tuple[list[dict[str, Any]], int]:
+    """The records of a log, one an epoch, and how many of its lines cannot be read.
+
+    Of an epoch that is there twice, as in the log of a run that was resumed, the last record counts.
+    """
+    try:
+        lines = file.read_bytes().splitlines()
+    except FileNotFoundError:
+        lines = []
+    records, damaged = {}, 0
+    for line in lines:
+        record = _record(line)
+        if record is None:
+            damaged += 1
+        else:
+            records[record["phase"], record["epoch"]] = record
+    return [records[key] for key in sorted(records)], damaged
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+        if not all(isinstance(record[name], int) for name in ("phase", "epoch")):
+            return None
+        return record if all(map(math.isfinite, record.values())) else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def write_log(file: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Write a whole log."""
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
 class RunLog:

@@ -1,6 +1,6 @@
 """A training run: its phases in turn, logged, validated and saved into a run folder."""
 
-import json
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,14 @@ from gyrax.losses.total import REACH
 from gyrax.model.system import System
 from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import release_programs
-from gyrax.runtime.files import written_whole
-from gyrax.runtime.processes import is_writer, on_this_process, replicated, training_mesh
+from gyrax.runtime.processes import (
+    agreed,
+    is_writer,
+    on_this_process,
+    replicated,
+    training_mesh,
+    wait_for_all,
+)
 from gyrax.training.build import build_system
 from gyrax.training.checkpoint import Checkpoint, Meta, Saver
 from gyrax.training.dataset import Dataset
@@ -25,12 +31,13 @@ from gyrax.training.fit import DivergedError, Fit, check_finite
 from gyrax.training.log import RunLog, headline
 from gyrax.training.phases import Data, Latents, Phase, make_phases
 from gyrax.training.presets import to_dict
+from gyrax.training.run_folder import RunFolder
 from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
 from gyrax.training.step import encode_all, validate_frames, validate_windows
 
-SETTINGS_FILE = "config.json"
-LOG_FILE = "log.jsonl"
+LONGEST = 600.0
+"""Seconds of training after which a checkpoint is saved, whatever `--save-every` says."""
 
 
 @dataclass(frozen=True)
@@ -88,29 +95,38 @@ class Trainer:
         run: Path,
         console: Console,
         resumed: Checkpoint | None = None,
+        asked: str = "",
     ):
-        """`resumed`: a checkpoint to go on from. Raises `InputError` where devices cannot share a batch, an
+        """`resumed`: a checkpoint to go on from; `asked`: the flags besides the settings, for checkpoints to
+        tell. Raises `InputError` where devices cannot share a batch, an
         episode is shorter than a window, or time is to be told of shuffled frames."""
         # Cut here, so that a short episode is refused before anything is written.
         _ = dataset.train_windows, dataset.val_windows
         if settings.weights[REACH] > 0:
             dataset.check_neighbours()
         self.settings, self.dataset, self.run, self.console = settings, dataset, run, console
-        self.resumed = resumed
+        self.resumed, self.asked = resumed, asked
+        self.folder, self.saved_at = RunFolder(run, resumed), -math.inf
         self.mesh: Mesh = training_mesh(settings.training.batch_size)
 
     def train(self, planned: list[int]) -> Trained:
-        """Run the planned phases and save the system after each."""
+        """Run the planned phases and save the system after each.
+
+        Checkpoints are saved after the first epoch, as `--save-every` says, at least every `LONGEST` seconds,
+        and at the end of a phase.
+        """
         if is_writer():
-            with written_whole(self.run / SETTINGS_FILE) as file:
-                file.write_text(json.dumps(to_dict(self.settings), indent=1))
-        log = RunLog(self.run / LOG_FILE, self.console)
+            self.folder.begin(to_dict(self.settings))
+        wait_for_all("the run folder is ready")
+        log = RunLog(self.folder.log, self.console)
         phases = make_phases(self.settings)
         system = replicated(self._first_system(), self.mesh)
         path, latents = Path(), None
         for number in planned:
             system, path, latents = self._run_phase(phases[number], system, log)
             release_programs()
+        if is_writer():
+            self.folder.end()
         system, latents = on_this_process((system, latents), self.mesh)
         normaliser = self.dataset.normaliser
         return Trained(path, self.settings, planned[-1], system, normaliser, latents)
@@ -160,6 +176,7 @@ class Trainer:
             began = time.perf_counter()
             try:
                 for number, state, metrics in fit(begun):
+                    saver.wait()  # for a checkpoint that was saved during this epoch
                     system, last = state.system, number == phase.epochs
                     show = last or (number - 1) % run.log_every == 0
                     if show:
@@ -171,8 +188,9 @@ class Trainer:
                     if is_writer():
                         log.epoch(phase.number, number - 1, metrics, show=show)
                     progress.update(task, completed=number, note=headline(metrics))
-                    if last or number % run.save_every == 0:
-                        saved = saver(state)
+                    overdue = agreed(time.monotonic() - self.saved_at > LONGEST)
+                    if last or overdue or number % run.save_every == 0:
+                        saved = self._save(saver, state, log)
                     began = time.perf_counter()
             except DivergedError as error:
                 raise InputError(
@@ -184,10 +202,21 @@ class Trainer:
         log.summary(phase.number, phase.title)
         return system, saved, fit.data.latents
 
+    def _save(self, saver: Saver, state: TrainState, log: RunLog) -> Path:
+        """Begin to save; the first checkpoint is waited for, since with it the log gets its place."""
+        name, first = saver(state), self.saved_at == -math.inf
+        self.saved_at = time.monotonic()
+        if first:
+            saver.wait()
+            log.file = self.folder.log
+        return self.run / name
+
     def _saver(self, phase: Phase) -> Saver:
         frames, normaliser = self.dataset.frames, self.dataset.normaliser
         features = self.dataset.x.shape[1]
         data = frames.source, frames.digest, normaliser.left_out(frames)
         names = frames.columns, frames.action_columns
-        meta = Meta(self.settings, phase.number, 0, features, *data, *names)
-        return Saver(self.run, phase.number, normaliser, self.dataset.support, meta)
+        meta = Meta(self.settings, phase.number, 0, features, *data, *names, self.asked)
+        publish = self.folder.publish if is_writer() else lambda: None
+        folder, support = self.folder.new, self.dataset.support
+        return Saver(folder, publish, phase.number, normaliser, support, meta)

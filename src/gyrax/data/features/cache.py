@@ -18,7 +18,7 @@ from gyrax.data.features.meta import REMEDY, CacheMeta, parse_meta
 from gyrax.data.lerobot.checks import show
 from gyrax.data.lerobot.files import is_there, parquet_errors, read_json, writing_errors
 from gyrax.data.lerobot.writer_tables import data_table
-from gyrax.runtime.files import partial_name, written_whole
+from gyrax.runtime.files import is_partial, written_whole
 
 META = "meta.json"
 VECTORS = ("features", "state", "action")
@@ -174,8 +174,7 @@ def check_place(path: Path) -> None:
     """Refuse a place that is neither free nor a cache. Raises `InputError`."""
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; give a folder with --out.")
-    left_over = {partial_name(path / META).name}
-    if path.is_dir() and not is_cache(path) and {p.name for p in path.iterdir()} - left_over:
+    if path.is_dir() and not is_cache(path) and not all(map(is_partial, path.iterdir())):
         raise InputError(
             f"{path}: is not empty and no feature cache; choose another folder with --out."
         )
