@@ -42,6 +42,8 @@ class CovariantChartTarget(eqx.Module):
     [`quadratic_features`][], is then added too. It is not trained, so that weight decay of Q_k and v_k draws
     towards it, and not towards charts that nothing tells apart.
 
+    Shapes: of a point `(D,)` and an action `(A,)` it makes logits `(K,)`.
+
     Source: docs/model.md, section 7.
     """
 
