@@ -80,5 +80,9 @@ def test_every_api_page_links_to_an_example(page):
 def test_arrays_are_recognised():
     """Lest the tests above pass for nothing."""
     recognised = {name for value, name in public().items() if takes_arrays(value)}
-    assert {"gyrax.PhaseState", "gyrax.fields.CovariantControl", "gyrax.geometry.geodesic"} <= recognised
+    assert {
+        "gyrax.PhaseState",
+        "gyrax.fields.CovariantControl",
+        "gyrax.geometry.geodesic",
+    } <= recognised
     assert "gyrax.solver_names" not in recognised and len(recognised) > 40

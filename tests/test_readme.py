@@ -65,7 +65,9 @@ def test_python_snippets(page, capsys, monkeypatch, tmp_path, request):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_of_a_kind_that_runs(page):
     """Formulas and outputs have no language, or `text`; what includes a file includes an example."""
-    for language, code in re.findall(r"^ *```(\S.*)\n((?:.*\n)*?) *```$", PAGES[page], re.MULTILINE):
+    for language, code in re.findall(
+        r"^ *```(\S.*)\n((?:.*\n)*?) *```$", PAGES[page], re.MULTILINE
+    ):
         if language.startswith("{.python"):
             (name,) = re.findall(r'^--8<-- "examples/(.*)\.py"$', code, re.MULTILINE)
             assert name in (*test_examples.NAMES, "world_model_policy")  # tests/planning
@@ -124,6 +126,11 @@ def test_links_and_pictures_are_there(page):
             file = ROOT / "examples" / f"{file.stem}.py"
         assert file.exists(), target
         assert not anchor or anchor in anchors(file.read_text()), (target, anchor)
+
+
+def test_every_example_has_a_page():
+    examples = {Path(page).stem for page in PAGES if page.startswith("docs/examples/")}
+    assert examples == {*test_examples.NAMES, "world_model_policy"}
 
 
 def test_every_page_of_the_site_is_in_its_navigation_and_there():

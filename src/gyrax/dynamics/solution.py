@@ -28,7 +28,7 @@ class Outcome(eqx.Enumeration):
 
 
 class Simulation(eqx.Module):
-    """What [`simulate`][] returns.
+    """What [`simulate`][gyrax.dynamics.simulate.simulate] returns.
 
     **Fields:**
 
