@@ -11,11 +11,11 @@ import cli
 import jax
 import jax.numpy as jnp
 import pytest
-import test_examples
 import typer
 from typer.testing import CliRunner
 
 import gyrax
+import test_examples
 from gyrax.training.presets import differences, load_preset
 from tiny import TINY
 
