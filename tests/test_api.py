@@ -13,7 +13,7 @@ PAGES = {
     path.name: path.read_text()
     for path in sorted((Path(__file__).parents[1] / "docs" / "api").glob("*.md"))
 }
-ARRAY = re.compile(r"(?:Float|Int|Bool|Inexact)\[\w+, '[^']+'\]")
+ARRAY = re.compile(r"(?:Float|Int|Bool|Inexact)\[[^']+, '[^']+'\]")
 SHAPE = re.compile(r"`\((?:|\.\.\.|[\w*.][^`]*,[^`]*)\)`")
 
 
