@@ -147,7 +147,9 @@ def world_model_from_arrays(
 
     **Arguments:** `arrays`, by module path as a PyTorch `state_dict` names them, linear weights
     `(out, in)`, spectral-normalised ones raw; the rest are the document's hyperparameters with
-    its defaults. **Raises:** `InputError` naming a missing or misshapen array.
+    its defaults.
+
+    **Raises:** `InputError` naming a missing or misshapen array.
     """
     read = _Reader(arrays)
     fields = Fields(

@@ -125,6 +125,9 @@ class PlainTrunk(eqx.Module):
 class Decoder(eqx.Module):
     """A trunk under the decoder's own chart weights, a linear skip from log₀ z, and 0.1 · W tanh(texture).
 
+    Shapes: of a point `(D,)`, and its texture `(D,)` where known, it makes features `(F,)` and its own chart
+    weights `(K,)`.
+
     **Fields:** `exact`, whether trunk and skip see the tangent as it was before the encoder bounded it, so
     that a linear path through the latent loses nothing.
     """

@@ -26,10 +26,10 @@ BESIDE = 0.01
 class Encoding(eqx.Module):
     """The encoder's output for one feature vector.
 
-    **Fields:** `z`, the latent point; `chart_weights`; `chart`, the largest of them; `code`, the
-    number of the code in each chart; `local`, the point in its chart's frame; `coordinates`, the
-    latent point that each chart alone would give; `texture`, the part of the residual, a tangent at
-    the origin, that the latent does not keep; `vq`, the quantisation loss.
+    **Fields:** `z`, the latent point, shape `(D,)`; `chart_weights`, `(K,)`; `chart`, the largest of them;
+    `code`, the number of the code in each chart, `(K,)`; `local`, the point in its chart's frame, `(D,)`;
+    `coordinates`, the latent point that each chart alone would give, `(K, D)`; `texture`, the part of the
+    residual, a tangent at the origin `(D,)`, that the latent does not keep; `vq`, the quantisation loss.
     """
 
     z: Float[Array, "*batch D"]
@@ -45,15 +45,17 @@ class Encoding(eqx.Module):
 class Encoder(eqx.Module):
     """Two gated spectral layers, the chart router, and the codebook (docs/model.md, section 10).
 
+    Shapes: of standardised features `(F,)` it makes a point `(D,)` and what else is in an [`Encoding`][].
+
     The features reach the ball by exp₀ of a tangent that is bounded smoothly: near the origin that is
     a projection, but no point comes near the boundary, where λ, and with it every logit divided by
     τ = √d/λ, grows without bound.
 
     **Fields:** `linear`, a linear path from x to that tangent beside the layers, or None (it is not trained:
     an optimiser's steps are as large as its entries where features are many); `waves`, another network beside
-    them, whose slope is not bounded, or None; `whole`, whether
-    the latent is the point v itself. The document's is v as its code and its nuisance give it, without
-    the texture; here the nuisance is the whole residual.
+    them, whose slope is not bounded, or None; `whole`, whether the latent is the point v
+    itself. The document's is v as its code and its nuisance give it, without the texture; here the nuisance
+    is the whole residual.
     """
 
     first: SpectralLinear

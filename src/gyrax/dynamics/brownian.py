@@ -33,7 +33,8 @@ class PresampledPath(diffrax.AbstractBrownianPath):
     def sample(
         cls, t0: Any, t1: Any, cells: int, dim: int, *, key: PRNGKey, dtype: Any = None
     ) -> "PresampledPath":
-        """Draw the whole path in one call. Raises `ValueError` where `cells` is not positive."""
+        """Draw the whole path, of shape `(dim,)`, in one call. Raises `ValueError` where `cells` is not
+        positive."""
         if cells < 1:
             raise ValueError(f"cells is {cells}; a path needs at least one grid cell.")
         normal = jr.normal(key, (cells, dim), dtype or jnp.result_type(float))
@@ -44,8 +45,8 @@ class PresampledPath(diffrax.AbstractBrownianPath):
     def from_increments(
         cls, t0: Any, t1: Any, increments: Float[Array, "cells D"], *, checked: bool = True
     ) -> "PresampledPath":
-        """The path whose increments over the grid cells are given. `checked=False` trusts the
-        caller to stay on the grid, which saves a test a stage in a training rollout."""
+        """The path whose increments over the grid cells, shape `(cells, D)`, are given. `checked=False`
+        trusts the caller to stay on the grid, which saves a test a stage in a training rollout."""
         start = jnp.zeros_like(increments[:1])
         values = jnp.concatenate([start, jnp.cumsum(increments, axis=0)])
         return cls(t0=t0, t1=t1, values=values, checked=checked)

@@ -20,7 +20,10 @@ def integrate(
 ) -> PhaseState:
     """The state after `steps` steps of size `dt` from `t0`: `diffeqsolve` without its machinery.
 
-    Differentiable in reverse mode. **Raises:** `ValueError` where `steps` is not positive.
+    `y0` is one state, with `z` and `p` of shape `(D,)`; batch it with `jax.vmap`. Differentiable in reverse
+    mode.
+
+    **Raises:** `ValueError` where `steps` is not positive.
     """
     if steps < 1:
         raise ValueError(f"steps is {steps}; it must be at least 1.")

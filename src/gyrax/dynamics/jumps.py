@@ -58,7 +58,10 @@ class JumpProcess(eqx.Module):
 
 
 def jump_probability(rate: Float[Array, "*s"], dt: Scalar) -> Float[Array, "*s"]:
-    """P(at least one event) = 1 − e^{−λ dt} of a Poisson process of intensity `rate` over `dt`."""
+    """P(at least one event) = 1 − e^{−λ dt} of a Poisson process of intensity `rate` over `dt`.
+
+    Shapes: of `rate`, any, such as `(...)`; the result has it too.
+    """
     return -jnp.expm1(-rate * dt)
 
 
@@ -67,7 +70,8 @@ def apply_jump(
 ) -> PhaseState:
     """Move the point by `jump` and the momentum by its differential, v ↦ (∂jump) v with v = λ⁻²p.
 
-    For an isometry the metric norm of p, and so the kinetic energy, is unchanged.
+    For an isometry the metric norm of p, and so the kinetic energy, is unchanged. Shapes: `jump` takes a
+    point of shape `(D,)` to one; `y` is one [`PhaseState`][].
     """
     z, v = jax.jvp(jump, (y.z,), (sharp(y.z, y.p, c),))
     return PhaseState(z, flat(z, v, c))

@@ -29,8 +29,8 @@ def jump_log_likelihood(
     **Arguments:**
 
     - `rate(t, z, args)`: the intensity, a scalar ≥ 0.
-    - `ts`, `zs`: the grid of times and the positions at them.
-    - `events`: how many jumps fell in each step (or whether any did).
+    - `ts`, `zs`: the grid of times, shape `(points,)`, and the positions at them, `(points, D)`.
+    - `events`: how many jumps fell in each step (or whether any did), shape `(points − 1,)`.
 
     **Raises:** `ValueError` where the lengths do not match.
     """
@@ -54,7 +54,8 @@ def bernoulli_log_likelihood(
 ) -> Float[Array, ""]:
     """Log-likelihood of whether each step jumped, P(jump) = 1 − e^{−Λ}, from the steps' hazards Λ.
 
-    Its gradient is finite where no jump was seen at Λ = 0; a jump seen there has likelihood zero.
+    Its gradient is finite where no jump was seen at Λ = 0; a jump seen there has likelihood zero. Shapes:
+    `hazards` and `events` have the same, such as `(steps,)`; the result is one number.
     """
     seen = jnp.asarray(events) > 0
     inside = jnp.where(seen, hazards, 1.0)

@@ -48,14 +48,17 @@ def simulate(
     - `terms`, `solver`: from `langevin_terms`, and any solver on the ball. Jumps fall between steps,
         so with them the Brownian path must be known at every time, as `diffrax.VirtualBrownianTree`.
     - `t0`, `t1`, `dt0`: Python numbers; t1 > t0, a whole number of steps.
+    - `y0`: where it starts, one [`PhaseState`][] with `z` and `p` of shape `(D,)`.
+    - `args`: given to all functions of the terms and the jumps.
+    - `jumps`: the process of jumps, or None.
     - `key`: for the jumps: their times and marks. The noise has its own, in the path.
-    - `saveat`: how many equally spaced times to save, the last of them t1; or the times themselves,
-        which must be ends of steps (t0 is one).
+    - `saveat`: how many equally spaced times to save, the last of them t1; or the times themselves, shape
+        `(saves,)`, which must be ends of steps (t0 is one).
     - `max_jumps`: room for this many jumps. One more is an error, or, with `throw=False`, ends the
         simulation with a `result` that says so.
 
-    **Raises:** `ValueError` (under jit, `eqx.error_if`) for what cannot be simulated: see `Outcome`,
-    `langevin_terms` and the arguments above.
+    **Raises:** `ValueError` (under jit, `eqx.error_if`) for what cannot be simulated: see [`Outcome`][],
+    [`langevin_terms`][] and the arguments above.
     """
     grid = time_grid(t0, t1, dt0, saveat)
     parts = langevin_parts(terms)

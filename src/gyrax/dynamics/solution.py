@@ -9,7 +9,8 @@ from gyrax.dynamics.terms import PhaseState
 
 
 class Outcome(eqx.Enumeration):
-    """How a simulation ended."""
+    """How a simulation ended: `successful`, `overflow` (more jumps than `max_jumps`), `bad_rate` (negative or
+    NaN) or `bad_jump` (out of the ball, or NaN)."""
 
     successful = ""
     overflow = (
@@ -27,13 +28,19 @@ class Outcome(eqx.Enumeration):
 
 
 class Simulation(eqx.Module):
-    """What [`simulate`][] returns.
+    """What [`simulate`][gyrax.dynamics.simulate.simulate] returns.
 
-    **Fields:** `ts`, `ys`, the save times and the states at them (leading axis `saves`; after the
-    jump where one falls on a save); `jump_times`, the first `count` of `max_jumps` entries (the rest
-    infinite); `marks`, as the process drew them; `before` and `after`, the states at either side of
-    each jump (NaN past `count`); `count`; `result`, an [`Outcome`][]: where it is not successful the
-    states not reached are NaN. Without jumps, the fields of jumps have no entries.
+    **Fields:**
+
+    - `ts`, `ys`: the save times, shape `(saves,)`, and the states at them, `z` and `p` of shape `(saves, D)`;
+        after the jump where one falls on a save.
+    - `jump_times`: shape `(max_jumps,)`, of which the first `count` are times and the rest infinite.
+    - `marks`: as the process drew them, `max_jumps` along the first axis.
+    - `before`, `after`: the states at either side of each jump, `(max_jumps, D)`, NaN past `count`.
+    - `count`: how many jumps fell.
+    - `result`: an [`Outcome`][]. Where it is not successful the states not reached are NaN.
+
+    Without jumps, the fields of jumps have no entries.
     """
 
     ts: Float[Array, " saves"]

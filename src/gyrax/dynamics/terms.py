@@ -41,22 +41,27 @@ class PhaseState(eqx.Module):
 
 
 class Forces(NamedTuple):
-    """What kicks the momentum at one (t, z): `kick` = ∂Φ − u (covector), and the field F or None."""
+    """What kicks the momentum at one (t, z): `kick` = ∂Φ − u, a covector of shape `(D,)`, and the field F,
+    shape `(D, D)`, or None."""
 
     kick: Float[Array, " D"]
     field: Float[Array, "D D"] | None
 
 
 def kinetic_energy(z: Point, p: Covector, c: Scalar = 1.0) -> Batched:
-    """½λ⁻²‖p‖²: the metric kinetic energy of a covector `p` at `z`."""
+    """The kinetic energy ½λ⁻²‖p‖² of a covector `p` at `z`.
+
+    Shapes: both are `(..., D)`, the result is `(...)`.
+    """
     return 0.5 * jnp.sum(p * p, axis=-1) / conformal_factor(z, c) ** 2
 
 
 class LangevinDrift(diffrax.AbstractTerm):
     """The dt part of the Langevin equation; built by [`langevin_terms`][].
 
-    **Fields:** `forces(t, z, args) -> Forces`; friction γ ≥ 0; coupling β of the field; curvature
-    c > 0; `checked`, whether our solvers look at the initial state, the first step and the path.
+    **Fields:** `forces(t, z, args)`, of a point of shape `(D,)`, which returns [`Forces`][]; friction γ ≥ 0;
+    coupling β of the field; curvature c > 0; `checked`, whether our solvers look at the initial state, the
+    first step and the path.
     """
 
     forces: Callback
@@ -87,7 +92,8 @@ class LangevinDrift(diffrax.AbstractTerm):
 class LangevinDiffusion(diffrax.AbstractTerm):
     """The dW part of the Langevin equation; built by [`langevin_terms`][].
 
-    **Fields:** friction γ; temperature T ≥ 0; the Brownian `path`, or None where T = 0; curvature c.
+    **Fields:** friction γ; temperature T ≥ 0; the Brownian `path` of shape `(D,)`, or None where T = 0;
+    curvature c.
     """
 
     friction: Scalar
@@ -154,7 +160,7 @@ def langevin_terms(
     - `temperature`: T ≥ 0, in units of energy.
     - `path`: a Brownian path of shape `(D,)`, as `diffrax.VirtualBrownianTree` or
         [`PresampledPath`][]; None for the noise-free dynamics.
-    - `control(t, z, args)`: an external force u, a covector.
+    - `control(t, z, args)`: an external force u, a covector of shape `(D,)`.
     - `field(t, z, args)`: an antisymmetric field strength F, shape `(D, D)`.
     - `beta`: coupling β of the field.
     - `c`: the ball has curvature −c.

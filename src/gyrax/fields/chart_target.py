@@ -38,9 +38,11 @@ class CovariantChartTarget(eqx.Module):
     """ℓ_k = −d(z, c_k)/τ(z) + zᵀQ_k z + [W mean of the action tokens]_k, with d_k = D in τ.
 
     Not in the document: z is multiplied by `scale` wherever Q_k or v_k reads it (see
-    [`ChristoffelQuery`][]), and with `linear`, the rows v_k, there is a term v_k · z. `start`, S_k φ(z) over
-    [`quadratic_features`][], is then added too. It is not trained, so that weight decay of Q_k and v_k draws
+    `ChristoffelQuery`), and with `linear`, the rows v_k, there is a term v_k · z. `start`, S_k φ(z) over
+    `quadratic_features`, is then added too. It is not trained, so that weight decay of Q_k and v_k draws
     towards it, and not towards charts that nothing tells apart.
+
+    Shapes: of a point `(D,)` and an action `(A,)` it makes logits `(K,)`.
 
     Source: docs/model.md, section 7.
     """

@@ -14,6 +14,8 @@ from gyrax.nn.tokenizers import ActionTokenizer, ChartTokenizer
 class CovariantControl(eqx.Module):
     """u(z, a, w), a covector, by attention from z to A action tokens and K chart tokens.
 
+    Shapes: of a point `(D,)`, an action `(A,)` and chart weights `(K,)` it makes a covector `(D,)`.
+
     Source: docs/model.md, section 7.
     """
 

@@ -17,6 +17,8 @@ class CovariantCurl(eqx.Module):
 
     The head gives the D(D − 1)/2 entries above the diagonal, row by row; folded, it gives all D².
 
+    Shapes: of a point `(D,)` and an action `(A,)` it makes a matrix `(D, D)`.
+
     Source: docs/model.md, section 7.
     """
 

@@ -16,7 +16,7 @@ class CovariantJumpRate(eqx.Module):
     """λ(z, w) = softplus(attention from z to the chart tokens + offset) ≥ 0, per unit of model time.
 
     The document has no offset (zero), so that an untrained rate is log 2; a negative one makes jumps
-    rare from the start.
+    rare from the start. Shapes: of a point `(D,)` and chart weights `(K,)` it makes a number.
 
     Source: docs/model.md, section 7.
     """

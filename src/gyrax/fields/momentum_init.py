@@ -12,6 +12,7 @@ class CovariantMomentumInit(eqx.Module):
     """p₀ = λ(z₀)² W z₀: the covector of the velocity W z₀.
 
     With `orthonormal`, p₀ = λ(z₀) W z₀, whose metric norm ‖Wz₀‖ does not grow towards the boundary.
+    Shapes: of a point `(D,)` it makes a covector `(D,)`.
 
     Source: docs/model.md, section 7.
     """

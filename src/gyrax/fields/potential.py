@@ -31,6 +31,8 @@ def drive_gradient(z: Point, c: float = 1.0) -> Float[Array, " D"]:
 class CovariantPotential(eqx.Module):
     """Force = α ∂U + (1 − α) f_critic + γ_risk f_risk, Φ = αU + (1 − α)V + γ_risk Ψ.
 
+    Shapes: of a point `(D,)` and chart weights `(K,)` it makes a force, a covector `(D,)`, and the number Φ.
+
     Critic and risk each share attention features between their force head and their scalar head.
     `force="direct"` is the document's; `"gradient"` returns ∂Φ by one reverse pass, the only
     choice for which H = Φ + ½λ⁻²‖p‖² is conserved. `orthonormal` reads direct forces in the

@@ -50,8 +50,10 @@ class ServoForce(eqx.Module):
     With a `memory`, f sees (x, m), where m is the state of a gated recurrent unit that has read the x of
     every frame so far. It can hold causes of the motion that neither latent nor momentum shows.
 
-    Force and memory stay constant over a frame, as the action does. Source: docs/model.md, section 8;
-    not in the document. A position servo is what moves the robot's joints.
+    Force and memory stay constant over a frame, as the action does. Shapes: of a point `(D,)`, a covector
+    `(D,)`, an action `(A,)` and a memory `(memory,)` it makes a covector `(D,)` and the next memory.
+
+    Not in the document. A position servo is what moves the robot's joints. Source: docs/model.md, section 8.
     """
 
     start: Frozen

@@ -24,7 +24,10 @@ GPUs (TF32): a rotation would then change a norm in its fourth digit, at every s
 
 
 def safe_norm(x: Float[Array, "*batch D"]) -> Float[Array, "*batch"]:
-    """Euclidean norm over the last axis, with gradient zero (not NaN) at the origin."""
+    """Euclidean norm over the last axis, with gradient zero (not NaN) at the origin.
+
+    Shapes: `(..., D)` to `(...)`.
+    """
     return safe_sqrt(jnp.sum(x * x, axis=-1))
 
 

@@ -155,8 +155,8 @@ def ramp(weight: float, epoch: Int[Array, ""]) -> Float[Array, ""]:
 def encoder_losses(
     system: System, x: Float[Array, "B F"], encoding: Encoding, later: Later | None = None
 ) -> Losses:
-    """The encoder losses of a batch of frames that `system` encoded as `encoding`; of time to go where a
-    `later` frame of each is given."""
+    """The encoder losses of a batch of frames, shape `(B, F)`, that `system` encoded as `encoding`; of time
+    to go where a `later` frame of each is given. A number for each name of docs/model.md, section 11."""
     decoded, decoder_weights = jax.vmap(system.decoder)(encoding.z, encoding.texture)
     operator = system.world_model.fields.jump_operator.fold()
     codes = system.encoder.codebook.codes
@@ -167,7 +167,8 @@ def encoder_losses(
 
 
 def dynamics_losses(batch: DynamicsBatch) -> Losses:
-    """The dynamics losses of a batch of rollouts that what is in it allows."""
+    """The dynamics losses of a batch of rollouts, points of shape `(B, H, D)`, that what is in it allows. A
+    number for each name of docs/model.md, section 11."""
     there = {"points"}
     there |= {"trajectory"} if batch.rollout.trajectory is not None else set()
     there |= {name for name in ("samples", "features") if getattr(batch, name) is not None}

@@ -14,9 +14,19 @@ from gyrax.fields import (
 
 
 class Fields(eqx.Module):
-    """The fields of a world model, each called on one sample: `potential(z, w) -> (force, phi)`,
-    `control(z, action, w)`, `curl(z, action)`, `chart_target(z, action)`, `jump_rate(z, w)`,
-    `momentum_init(z)`, `jump_operator(z, source, target)`."""
+    """The seven fields of a world model, each called on one sample: a point `z` of shape `(D,)`, chart
+    weights `w` `(K,)` and an `action` `(A,)`.
+
+    **Fields:**
+
+    - `potential(z, w)`: a force, a covector `(D,)`, and Φ.
+    - `control(z, action, w)`: a force, a covector `(D,)`.
+    - `curl(z, action)`: an antisymmetric matrix `(D, D)`.
+    - `chart_target(z, action)`: logits `(K,)` of the next chart.
+    - `jump_rate(z, w)`: a number ≥ 0.
+    - `momentum_init(z)`: a covector `(D,)`.
+    - `jump_operator(z, source, target)`: a point `(D,)`.
+    """
 
     potential: CovariantPotential
     control: CovariantControl

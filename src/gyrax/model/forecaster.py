@@ -15,7 +15,8 @@ ENCODER, WORLD_MODEL = "encoder", "world_model"
 
 
 class AbstractForecaster(eqx.Module):
-    """Forecasts windows of latents, and can be trained to."""
+    """Forecasts windows of latents, and can be trained to: from known points of shape `(context, D)` and
+    actions `(H, A)` to H points `(H, D)`."""
 
     @property
     @abc.abstractmethod

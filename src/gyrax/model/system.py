@@ -26,7 +26,8 @@ NEIGHBOURS = 4096
 class System(AbstractForecaster):
     """Everything that training trains. The atlas' jump operator is the world model's own.
 
-    **Fields:** `time_to_go`, where distances of latents are trained to tell it, or None.
+    **Fields:** `encoder`, of standardised features `(F,)` to a point `(D,)`; `decoder`, back; `world_model`;
+    `time_to_go`, where distances of latents are trained to tell it, or None.
     """
 
     encoder: Encoder
@@ -40,14 +41,15 @@ class System(AbstractForecaster):
         return self.world_model.is_stochastic
 
     def encode(self, x: Float[Array, "*batch F"]) -> Encoding:
-        """Encode a batch of feature vectors of any leading shape."""
+        """Encode standardised feature vectors, shape `(..., F)`, to points `(..., D)` and what else is in an
+        [`Encoding`][]."""
         function = self.encoder
         for _ in x.shape[:-1]:
             function = jax.vmap(function)
         return function(x)
 
     def decode(self, z: Float[Array, "*batch D"]) -> Float[Array, "*batch F"]:
-        """Decode a batch of points of any leading shape, texture unknown."""
+        """Decode points, shape `(..., D)`, to standardised features `(..., F)`, texture unknown."""
         function = lambda point: self.decoder(point)[0]
         for _ in z.shape[:-1]:
             function = jax.vmap(function)

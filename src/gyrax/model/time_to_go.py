@@ -16,10 +16,10 @@ DUAL_SPEED = 5.0
 
 class TimeToGo(eqx.Module):
     """The scale that makes frames of geodesic distances, and the multiplier of the bound that it is
-    trained under ([`reach`][gyrax.losses.reach.reach]).
+    trained under (the loss `reach`; docs/model.md, section 11).
 
     **Fields:** `log_frames`, the logarithm of the frames that a distance of one takes; `dual`, the
-    logarithm of the multiplier over `DUAL_SPEED`.
+    logarithm of the multiplier over `DUAL_SPEED`. Both are numbers, of shape `()`.
     """
 
     log_frames: Float[Array, ""]
@@ -46,5 +46,5 @@ class TimeToGo(eqx.Module):
     def frames(
         self, a: Float[Array, "*#batch D"], b: Float[Array, "*#batch D"], c: float
     ) -> Float[Array, "*batch"]:
-        """Between points of the ball of curvature −c."""
+        """How many frames it takes between points `(..., D)` of the ball of curvature −c."""
         return jnp.exp(self.log_frames) * distance(a, b, c)

@@ -9,9 +9,10 @@ from gyrax._types import AnyArray
 class Trajectory(eqx.Module):
     """A rollout of H frames, on the device or the host; entry i is the state after action i.
 
-    **Fields:** `positions`, points; `momenta`, covectors; `chart_logits`; `chart_weights` =
-    softmax(logits); `jump_rates`, per unit of model time; `jump_mask`, where the point was carried to
-    another chart; `effective_potential`, Φ; `kinetic_energy`, ½λ⁻²‖p‖².
+    **Fields:** `positions`, points, shape `(H, D)`; `momenta`, covectors, `(H, D)`; `chart_logits`, `(H, K)`;
+    `chart_weights` = softmax(logits), `(H, K)`; and of shape `(H,)`: `jump_rates`, per unit of model time;
+    `jump_mask`, where the point was carried to another chart; `effective_potential`, Φ; `kinetic_energy`,
+    ½λ⁻²‖p‖². In a batch, its axes come first.
     """
 
     positions: Float[AnyArray, "*batch H D"]
@@ -32,8 +33,8 @@ class Trajectory(eqx.Module):
 class Rollout(eqx.Module):
     """What every forecaster answers.
 
-    **Fields:** `points`, of the ball; `trajectory`, of forecasters that move a state with momentum and
-    charts, in their own coordinates and metric; None of others.
+    **Fields:** `points`, of the ball, shape `(H, D)`; `trajectory`, of forecasters that move a state with
+    momentum and charts, in their own coordinates and metric; None of others.
     """
 
     points: Float[AnyArray, "*batch H D"]

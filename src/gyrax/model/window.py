@@ -11,10 +11,17 @@ from gyrax._types import AnyArray
 class Window(eqx.Module):
     """One window, or a batch of them, on the device or the host.
 
-    **Fields:** `context`, the known points, the newest last; `weights`, chart weights of the last known
-    frame; `actions`, from that frame on; `target`, the points that follow; `chart`, of the last known
-    frame and of all that follow (H + 1 of them); `mask`, one where a frame that follows is data and zero
-    where the window is padded past the end of its episode.
+    **Fields:**
+
+    - `context`: the known points, the newest last, shape `(context, D)`.
+    - `weights`: chart weights of the last known frame, `(K,)`.
+    - `actions`: from that frame on, `(H, A)`.
+    - `target`: the points that follow, `(H, D)`.
+    - `chart`: of the last known frame and of all that follow, `(H + 1,)`.
+    - `mask`: one where a frame that follows is data, and zero where the window is padded past the end of its
+        episode, `(H,)`.
+
+    In a batch, its axes come first.
     """
 
     context: Float[AnyArray, "*batch context D"]

@@ -34,9 +34,10 @@ from gyrax.nn import Coefficient
 class WorldModel(eqx.Module):
     """Where the latent goes under a sequence of actions: dynamics on the ball of curvature −c.
 
-    The seven fields are those of [`Fields`][gyrax.model.fields.Fields], here under their own names too:
-    `model.potential(z, w)` and so on. `servo`, a further force that the document does not have, is there
-    or None. One frame of data lasts `dt × substeps` of model time, in `substeps` steps of `solver`.
+    It rolls out one sample: a point of shape `(D,)` under actions `(H, A)`. The seven fields are those
+    of [`Fields`][gyrax.model.fields.Fields], here under their own names too: `model.potential(z, w)` and so
+    on. `servo`, a further force that the document does not have, is there or None. One frame of data lasts
+    `dt × substeps` of model time, in `substeps` steps of `solver`.
     """
 
     fields: Fields
@@ -128,11 +129,11 @@ class WorldModel(eqx.Module):
 
         **Arguments:**
 
-        - `z0`: initial point. `w0`: its chart weights.
-        - `actions`: one action a frame.
+        - `z0`: initial point, shape `(D,)`. `w0`: its chart weights, `(K,)`.
+        - `actions`: one action a frame, `(H, A)`.
         - `key`: draws all noise and jumps up front. None, or a temperature of zero, gives the
             deterministic rollout, in which a jump happens where its probability exceeds one half.
-        - `z_previous`: the point one frame before `z0`, if known; it gives the initial velocity.
+        - `z_previous`: the point one frame before `z0`, if known, `(D,)`; it gives the initial velocity.
         """
         folded = self.fold()
         horizon, dim = actions.shape[0], z0.shape[-1]

@@ -121,6 +121,8 @@ class CovariantAttention(eqx.Module):
 
     score_k = q · (s_k K x_k)/τ(z) with s_k = λ(z_k)/λ(z) and τ = √d/λ(z); output = W_O Σ a_k V x_k
     (docs/model.md, section 6).
+
+    **Fields:** `query`, quadratic in the point; `key`, `value` and `output`, each of shape `(d, d)`.
     """
 
     query: ChristoffelQuery

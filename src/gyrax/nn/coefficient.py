@@ -11,8 +11,8 @@ from gyrax.nn.frozen import Frozen
 class Coefficient(eqx.Module):
     """A number that is fixed, or learned as softplus of a parameter and so positive.
 
-    **Fields:** `parameter`, the fixed number itself ([`Frozen`][]) or what softplus is taken of;
-    `is_zero`: known to be zero, so that what it multiplies can be left out.
+    **Fields:** `parameter`, of shape `()`: the fixed number itself ([`Frozen`][]) or what softplus is taken
+    of; `is_zero`: known to be zero, so that what it multiplies can be left out.
     """
 
     parameter: Float[Array, ""] | Frozen

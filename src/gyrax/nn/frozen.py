@@ -11,7 +11,8 @@ FROZEN = "frozen"
 
 
 class Frozen(eqx.Module):
-    """An array that belongs to the model's state but is never trained: a buffer or a constant."""
+    """An array, of any shape `(...)`, that belongs to the model's state but is never trained: a buffer or a
+    constant."""
 
     value: Array
 

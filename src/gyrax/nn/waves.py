@@ -21,7 +21,7 @@ class WaveNetwork(eqx.Module):
     still learn to tear neighbours apart, such as the two sides of a wall. With all frequencies at full
     weight it starts crumpled, and stays so.
 
-    **Fields:** `frequencies`, in cycles along each input.
+    **Fields:** `frequencies`, in cycles along each input, shape `(waves, inputs)`; `network`, of those and x.
     """
 
     frequencies: Frozen
@@ -46,6 +46,6 @@ class WaveNetwork(eqx.Module):
         return cls(Frozen(cycles[:, None] * ways), network)
 
     def __call__(self, x: Float[Array, " inputs"]) -> Float[Array, " outputs"]:
-        """Of one input."""
+        """The outputs of one input, shape `(inputs,)`."""
         phase = 2.0 * jnp.pi * (self.frequencies.value @ x)
         return self.network(jnp.concatenate([jnp.sin(phase), jnp.cos(phase), x]))

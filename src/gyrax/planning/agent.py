@@ -21,6 +21,8 @@ class Agent:
     agent.reset(goal)
     action = agent.act(observation)
     ```
+
+    A goal and an observation are whole frames of features, shape `(F,)`, an action is `(A,)`.
     """
 
     def __init__(
@@ -41,12 +43,12 @@ class Agent:
 
         - `checkpoint`: a run folder, or a checkpoint in it.
         - `goal_columns`: comma-separated patterns of the features that are to be as in the goal.
-        - `low`, `high`: bounds of the actions; those of the recorded ones if left out.
-        - `rate`: the largest change of an action a frame.
+        - `low`, `high`: bounds of the actions, shape `(A,)`; those of the recorded ones if left out.
+        - `rate`: the largest change of an action a frame, `(A,)`.
         - `near`: the distance from the goal, the root mean square over its columns in standard deviations,
             below which the present action is held.
 
-        Raises `InputError` where there is no such checkpoint or no feature of such a name.
+        **Raises:** `InputError` where there is no such checkpoint or no feature of such a name.
         """
         self.checkpoint = open_checkpoint(Path(checkpoint))
         recorded = np.asarray(self.checkpoint.support.snippets)
@@ -66,7 +68,8 @@ class Agent:
         self.begun = False
 
     def reset(self, goal: Float[np.ndarray, " F"]) -> None:
-        """Begin an episode with this goal: a whole frame of features, of which the goal's columns count."""
+        """Begin an episode with this goal: a whole frame of features, shape `(F,)`, of which the goal's
+        columns count."""
         goal = np.asarray(goal, np.float32)
         if goal.shape != (len(self.robot.columns),) or not np.isfinite(goal).all():
             raise InputError(
@@ -76,7 +79,7 @@ class Agent:
         self.goal, self.begun = goal, False
 
     def act(self, observation: Float[np.ndarray, " F"]) -> Float[np.ndarray, " A"]:
-        """The action to be applied until the next observation."""
+        """The action, shape `(A,)`, to be applied until the next observation; `observation` is `(F,)`."""
         observation = np.asarray(observation, np.float32)
         if observation.shape != self.goal.shape or not np.isfinite(observation).all():
             raise InputError(

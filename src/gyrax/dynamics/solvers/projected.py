@@ -11,7 +11,10 @@ from gyrax.geometry import project
 
 
 class Projected(diffrax.AbstractWrappedSolver):
-    """Wraps a diffrax solver so that a step which leaves the ball ends on its largest radius."""
+    """Wraps a diffrax solver so that a step which leaves the ball ends on its largest radius.
+
+    **Fields:** `solver`, any Stratonovich solver of diffrax, such as `diffrax.Heun()`.
+    """
 
     # Checked by `init`, whose message says how to build the terms.
     term_structure: ClassVar = diffrax.AbstractTerm
