@@ -50,7 +50,7 @@ def make_forecasts(
 ) -> tuple[Forecasts, list[str]]:
     """Forecasts from starts at even intervals in so many episodes of a split, and remarks for the reader.
 
-    The horizon is shorter where no episode is so long. Raises `InputError` where none has a frame to forecast.
+    The horizon is shorter where no episode is so long. Raises `InputError` where none has any to forecast.
     """
     context, offsets = encoded.settings.integration.context, encoded.dataset.frames.offsets
     longest = int(np.diff(offsets)[encoded.dataset.split[split]].max()) - context

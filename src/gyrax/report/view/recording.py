@@ -42,7 +42,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Sheets:
-    """Sheets of pictures of the first camera, one for each episode asked for; none where there is no camera."""
+    """Sheets of pictures of the first camera, one an episode; none where there is no camera."""
 
     recordings: Sequence[Recording]
 

@@ -34,9 +34,7 @@ def cubes_of(columns: tuple[str, ...]) -> int:
     return 0
 
 
-def robot_of(
-    columns: tuple[str, ...], error: Float[np.ndarray, " F"], kept: np.ndarray
-) -> Robot:
+def robot_of(columns: tuple[str, ...], error: Float[np.ndarray, " F"], kept: np.ndarray) -> Robot:
     """The arm where the columns are its; else those features that are forecast worst, by their `error`, of
     those that are `kept`."""
     cubes = cubes_of(columns)
