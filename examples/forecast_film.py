@@ -31,22 +31,29 @@ FORECAST, CUBE, ARM = "#d1495b", "#4477aa", "#aab0be"
 
 def draw_arm(ax, values, outlined):
     cube = values[FIRST_CUBE : FIRST_CUBE + 7]
-    parts = [(s, *pose) for body, pose in zip(arm_bodies(), arm_poses(values[:6]), strict=True)
-             for s in body.solids]  # fmt: skip
-    for solid, rotation, position in (*parts, (cube_solid(), rotation_of(cube[3:]), cube[:3])):
+    placed = [(solid, *pose) for body, pose in zip(arm_bodies(), arm_poses(values[:6]), strict=True)
+              for solid in body.solids]  # fmt: skip
+    faces, colours = [], []
+    for solid, rotation, position in (*placed, (cube_solid(), rotation_of(cube[3:]), cube[:3])):
         corners = solid.vertices @ rotation.T + position
+        faces += [corners[list(face)] for face in solid.faces]
         colour = CUBE if solid is cube_solid() else "#46485a" if solid.dark else ARM
-        style = dict(fc=(0.82, 0.29, 0.36, 0.1), ec=FORECAST, lw=0.7) if outlined else dict(
-            fc=colour, ec=colour, lw=0.3, shade=True)  # fmt: skip
-        ax.add_collection3d(Poly3DCollection([corners[list(f)] for f in solid.faces], **style))
+        colours += [colour] * len(solid.faces)
+    outline = dict(facecolors=(0.82, 0.29, 0.36, 0.08), edgecolors=FORECAST, lw=0.7, zorder=3)
+    full = dict(facecolors=colours, edgecolors=colours, lw=0.3, shade=True, zorder=2)
+    ax.add_collection3d(Poly3DCollection(faces, **(outline if outlined else full)))
 
 
 def draw(left, right, truth, forecast, path, points, h, radius):
     left.clear()
-    left.set(xlim=(-0.05, 0.33), ylim=(-0.19, 0.19), zlim=(0, 0.3), box_aspect=(1, 1, 0.8))
-    left.view_init(24, -52)
+    left.set(xlim=(-0.05, 0.35), ylim=(-0.2, 0.2), zlim=(0, 0.28))
+    left.set_box_aspect((4, 4, 2.8), zoom=1.45)
+    left.computed_zorder = False
+    left.view_init(26, -52)
     left.set_axis_off()
-    left.plot_surface(*np.meshgrid([-0.1, 0.4], [-0.25, 0.25]), np.zeros((2, 2)), color="#f2f3f7")
+    for at in np.linspace(-0.2, 0.2, 5):
+        left.plot([-0.05, 0.35], [at, at], 0, color="#dfe3ea", lw=1, zorder=1)
+        left.plot([0.15 + at, 0.15 + at], [-0.2, 0.2], 0, color="#dfe3ea", lw=1, zorder=1)
     draw_arm(left, truth[h], outlined=False)
     draw_arm(left, forecast[h], outlined=True)
     left.set_title(f"{h + 1} frames ahead: truth, and forecast in red", fontsize=10, color=INK)

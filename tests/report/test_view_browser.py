@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from io import BytesIO
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -211,12 +212,16 @@ def test_geodesics_and_distances_are_those_of_the_ball(opened, shown):
             drawn = tab.evaluate(
                 read, [told(x)[i].tolist(), told(y)[i].tolist(), float(chord[i]), c]
             )
-            want = [np.asarray(geodesic(x[i], y[i], t, c)) @ plane for t in (0, 0.2, 0.7, 1)]
+            want = [
+                np.asarray(geodesic(jnp.asarray(x[i]), jnp.asarray(y[i]), t, c)) @ plane
+                for t in (0, 0.2, 0.7, 1)
+            ]
             np.testing.assert_allclose(drawn, want, atol=2e-5)
             found = tab.evaluate(
                 "(a) => distance(...a)", [float(chord[i]), *gaps[:, i].tolist(), c]
             )
-            assert found == pytest.approx(float(distance(x[i], y[i], c)), rel=1e-4)
+            want = distance(jnp.asarray(x[i]), jnp.asarray(y[i]), c)
+            assert found == pytest.approx(float(want), rel=1e-4)
 
 
 def test_what_is_drawn_is_what_was_forecast(opened, shown):
@@ -243,7 +248,8 @@ def test_what_is_drawn_is_what_was_forecast(opened, shown):
     np.testing.assert_allclose(tab.evaluate(tip), tip_position(seen[:6]), atol=2e-3)
     error = tab.evaluate("state.episode.errors[state.start][state.step - 1][0]")
     points, target = found.points[row, step - 1], found.chosen.window.target[row, step - 1]
-    assert error == pytest.approx(float(distance(points, target, 1.0)), abs=1e-3)
+    want = float(distance(jnp.asarray(points), jnp.asarray(target)))
+    assert error == pytest.approx(want, abs=1e-3)
     assert tab.evaluate("state.episode.jumps[state.start]") == [1]
     fan = tab.evaluate("state.episode.fan[state.start].map((line) => line.map((p) => p[3]))")
     want = np.log(1 - np.sum(found.fan[row].astype(float) ** 2, axis=-1))

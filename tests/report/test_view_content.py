@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -76,7 +77,7 @@ def test_the_page_holds_the_data_and_its_forecasts(viewed, trained, tiny_folder)
     gap = np.log(1 - c * np.sum(points.astype(float) ** 2, -1))
     np.testing.assert_allclose(path[:, 3], gap, atol=1e-4)
     errors = unpacked(episode["errors"]).reshape(-1, 8, 4)[3]
-    want = distance(points, np.asarray(chosen.window.target)[row], c)
+    want = distance(*map(jnp.asarray, (points, chosen.window.target[row])), c)
     np.testing.assert_allclose(errors[:, 0], want, atol=1e-4)
     truth = unpacked(episode["truth"])
     between = np.linalg.norm(np.diff(encoded.latents.z[span], axis=0), axis=-1)

@@ -125,17 +125,9 @@ class Ball {
         mark(context, project(path[h]), "star", 5, style);
       }
     }
-    context.save();
-    context.textAlign = "center";
-    context.lineWidth = 3;
-    context.strokeStyle = "#fff";
     for (const [chart, middle] of this.middles) {
       const [x, y] = project(middle);
-      context.font = `600 ${FONT}`;
-      context.strokeText(`${chart}`, x, y + 4);
-      context.fillStyle = chartColour(chart);
-      context.fillText(`${chart}`, x, y + 4);
+      label(context, chart, x, y + 4);
     }
-    context.restore();
   }
 }

@@ -89,8 +89,7 @@ function paintTimeline(context, width, height) {
     for (to = from + 1; episode.chart[to] === episode.chart[from]; to++);
     context.fillStyle = chartColour(episode.chart[from]);
     context.fillRect(across(from), 8, across(to - from), height - 16);
-    context.fillStyle = "#fff";
-    if (across(to - from) > 30) context.fillText(`${episode.chart[from]}`, across(to) - 14, height / 2 + 4);
+    if (across(to - from) > 30) label(context, episode.chart[from], across(to) - 12, height / 2 + 4);
   }
   episode.starts.forEach((frame, i) => {
     const style = { fillStyle: i === start ? FORECAST : "#fff", strokeStyle: INK, lineWidth: 1 };

@@ -104,3 +104,12 @@ function mark(context, [x, y], kind, size, style) {
   };
   stroke(context, shapes[kind](), { ...style, closed: true });
 }
+
+// A number that is read on any ground.
+function label(context, text, x, y) {
+  context.save();
+  Object.assign(context, { font: `600 ${FONT}`, textAlign: "center", lineWidth: 3, strokeStyle: "#fff", fillStyle: INK });
+  context.strokeText(`${text}`, x, y);
+  context.fillText(`${text}`, x, y);
+  context.restore();
+}
