@@ -85,7 +85,9 @@ def test_commands(tmp_path, monkeypatch, tiny_folder):
     shutil.copytree(tiny_folder, "my_robot")
     shown = commands()
     assert ("train", "--phase", "2") in shown
-    assert {"train", "evaluate", "inspect", "extract", "simulate", *LONG} <= {w[0] for w in shown}
+    assert {"train", "evaluate", "view", "inspect", "extract", "simulate", *LONG} <= {
+        w[0] for w in shown
+    }
     small = [f"--{k.replace('_', '-')}={v}" for k, v in (TINY | dict(save_every=50)).items()]
     missing: set[str] = set()  # folders that only a simulator makes
     for words in shown:
@@ -96,11 +98,13 @@ def test_commands(tmp_path, monkeypatch, tiny_folder):
             missing.add(words[words.index("--out") + 1])
         if missing.intersection(words):
             continue
-        takes_data = words[0] in ("train", "evaluate") and "--data" not in words
+        takes_data = words[0] in ("train", "evaluate", "view") and "--data" not in words
         extra = ["--data", str(tiny_folder)] if takes_data else []
         extra += small if words[0] == "train" else []
         # Baselines are trained by the tests of `evaluate`.
         extra += ["--no-baselines"] if words[0] == "evaluate" else []
+        # The fan is drawn by the tests of `view`.
+        extra += ["--samples", "0"] if words[0] == "view" else []
         extra += ["--episodes", "1"] if words[0] == "simulate-data" else []
         # As many as there are splits, and as short as they may be.
         extra += ["--episodes", "3", "--frames", "32"] if words[0] == "collect" else []

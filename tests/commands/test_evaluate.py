@@ -79,9 +79,19 @@ def test_yardsticks_on_features_have_no_part_of_the_encoder(evaluated, trained, 
 
 
 def test_report_page(evaluated, trained):
+    report = evaluated[1]
     page = (trained.out / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 8 and "flat twin" in page
     assert "://" not in page and "<script" not in page  # "http" may stand in the base64 of a figure
+    # The figure of features, then one table of means with intervals; the wide ones fold away.
+    first, rest = page.split("<table>", 1)
+    assert first.count("<img") == 1 and "<details" not in first
+    summary, folded = rest.split("<h2>All numbers</h2>")
+    assert "<table" not in summary and folded.count("<details>") == folded.count("<table>") == 8
+    low, mean, high = (
+        report["long"]["model"][f"feature_rmse_mean{e}"] for e in ("_low", "", "_high")
+    )
+    assert f"<td>{mean:.3f} [{low:.3f}, {high:.3f}]</td>" in summary and "frames 1 to 9" in summary
 
 
 def test_cached_baselines_give_the_same_numbers(evaluated, trained):

@@ -25,6 +25,10 @@ def test_what_a_run_leaves_and_says(trained):
     assert "running phases 1, 2, 3" in printed and "differs from the document" in printed
     for what in ("run folder:", "figure:", "checkpoint:"):
         assert what in printed
+    *_, page, view, evaluate = printed.splitlines()
+    assert page == f"page: {out / 'report_val.html'}" and (out / "report_val.html").is_file()
+    assert view.startswith(f"next: gyrax view {out} --data ")
+    assert evaluate.startswith(f"      gyrax evaluate --checkpoint {out} --data ")
     names = {p.name for p in out.iterdir()}
     checkpoints = {f"p{phase}_epoch_0000{epoch}" for phase in (1, 2, 3) for epoch in (0, 1)}
     assert {"config.json", "log.jsonl", "figure.png", *checkpoints} <= names

@@ -13,6 +13,7 @@ from gyrax.commands.plan import plan
 from gyrax.commands.simulate import simulate
 from gyrax.commands.simulate_data import simulate_data
 from gyrax.commands.train import train
+from gyrax.commands.view import view
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,7 +22,7 @@ app = typer.Typer(
     help="Learned Hamiltonian Langevin dynamics on the Poincaré ball.",
 )
 COMMANDS = (
-    train, evaluate, ablate, collect, plan, simulate, inspect, extract, bench, simulate_data,
+    train, evaluate, view, ablate, collect, plan, simulate, inspect, extract, bench, simulate_data,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command.__name__.replace("_", "-"))(one_line_errors(command))

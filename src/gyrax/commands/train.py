@@ -1,6 +1,7 @@
 """`gyrax train`: train, save, evaluate on the validation episodes, and draw."""
 
 import shlex
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,15 +106,16 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
             check_run_folder(run, resumed, options.overwrite)
         trained = trainer.train(planned)
         if is_writer():
-            _finish(trained, dataset, console)
+            _finish(trained, dataset, options.data or (), console)
         wait_for_all("the run is finished")
 
 
-def _finish(trained: Trained, dataset: Dataset, console: Console) -> None:
+def _finish(trained: Trained, dataset: Dataset, data: Sequence[Path], console: Console) -> None:
     """Evaluate on the validation episodes, draw, and say where everything is."""
     from gyrax.evaluation.encoded import Encoded
     from gyrax.evaluation.evaluate import Options, evaluate
     from gyrax.report.drawing import run_figure
+    from gyrax.report.page import write_report
     from gyrax.report.tables import report_tables
 
     console.print("evaluating on the validation episodes ...")
@@ -122,8 +124,22 @@ def _finish(trained: Trained, dataset: Dataset, console: Console) -> None:
     for table in report_tables(evaluation.report):
         console.print(table)
     figure = run_figure(evaluation, run / LOG_FILE, run / FIGURE)
-    for what, path in (("run folder", run), ("figure", figure), ("checkpoint", trained.path)):
-        console.print(f"{what}: {path}", soft_wrap=True, highlight=False)
+    page = write_report(evaluation, run)
+    named = {"run folder": run, "figure": figure, "checkpoint": trained.path, "page": page}
+    print_lines((f"{what}: {path}" for what, path in named.items()), console)
+    print_lines(next_commands(run, data), console)
+
+
+def next_commands(run: Path, data: Sequence[Path]) -> list[str]:
+    """What one would type after training: to watch forecasts, and to compare on the test episodes."""
+    given = [word for path in data for word in ("--data", str(path))]
+    view = shlex.join(["gyrax", "view", str(run), *given])
+    evaluate = shlex.join(["gyrax", "evaluate", "--checkpoint", str(run), *given])
+    wide = max(len(view), len(evaluate))
+    return [
+        f"next: {view:{wide}}  # watch forecasts beside the truth",
+        f"      {evaluate:{wide}}  # test episodes, beside every baseline",
+    ]
 
 
 def _print_changes(settings: Settings, name: str, console: Console) -> None:

@@ -180,7 +180,7 @@ def _encoding_report(
     return report
 
 
-def _temperatures(
+def window_temperatures(
     systems: list[System], seeds: list[int], encoded: Encoded, chosen: Selection, samples: int
 ) -> list[np.ndarray | None]:
     """For each system the temperature of every window, calibrated on validation episodes, or None where
@@ -210,7 +210,7 @@ def _sampled(
     shown: np.ndarray,
 ) -> tuple[Sampled, dict[str, Any]]:
     """The first system's samples, and the scores of all systems' together."""
-    temperatures = _temperatures(systems, seeds, encoded, chosen, samples)
+    temperatures = window_temperatures(systems, seeds, encoded, chosen, samples)
     drawn = [
         sample_forecasts(system, chosen, samples, seed=seed, shown=shown, temperature=T)
         for seed, system, T in zip(seeds, systems, temperatures, strict=True)

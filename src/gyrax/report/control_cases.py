@@ -109,12 +109,12 @@ def _picture(case: Case, bridge: Bridge, outcome: Outcome, judge: Judge) -> None
     case.film = film
 
 
-def small(picture: Picture) -> UInt8[np.ndarray, "height width 3"]:
+def small(picture: Picture, height: int = HEIGHT) -> UInt8[np.ndarray, "height width 3"]:
     """The picture in the height of a page's."""
     from PIL import Image
 
-    width = round(picture.shape[1] * HEIGHT / picture.shape[0])
-    return np.asarray(Image.fromarray(picture).resize((width, HEIGHT), Image.Resampling.LANCZOS))
+    width = round(picture.shape[1] * height / picture.shape[0])
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def film_files(folder: Path) -> dict[bool, list[Path]]:

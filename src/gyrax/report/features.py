@@ -1,10 +1,13 @@
 """Errors in the data's own quantities, as rows of a table and a line."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from gyrax.evaluation.scores import ORDER
 
 Rows = list[list[str]]
+ENDS = ("", "_low", "_high")
+"""Of the names of a mean and its interval in a report."""
 
 
 def feature_table(block: dict[str, Any]) -> tuple[list[str], Rows]:
@@ -21,11 +24,30 @@ def feature_table(block: dict[str, Any]) -> tuple[list[str], Rows]:
     return head, rows
 
 
-def _difference(found: dict[str, Any] | None) -> str:
+def summary_table(blocks: Sequence[dict[str, Any]]) -> tuple[list[str], Rows]:
+    """Head and rows of all horizons that were measured, side by side: every forecast's mean RMSE and by how
+    much the model's is above it, both with intervals. The model is first."""
+    measured = [block for block in blocks if block["horizon"]]
+    head = ["RMSE of standardised features"]
+    for block in measured:
+        head += [f"frames 1 to {block['horizon'][-1]}", "the model minus it"]
+    rows = []
+    for name in (n for n in ORDER if any(n in block for block in measured)):
+        cells = [name.replace("_", " ")]
+        for block in measured:
+            found = block.get(name)
+            ends = [] if found is None else [found[f"feature_rmse_mean{end}"] for end in ENDS]
+            cells.append("{:.3f} [{:.3f}, {:.3f}]".format(*ends) if ends else "")
+            cells.append(_difference(block["differences"].get(name), 3))
+        rows.append(cells)
+    return head, rows
+
+
+def _difference(found: dict[str, Any] | None, digits: int = 4) -> str:
     if found is None:
         return ""
-    value, low, high = (found[f"feature_rmse_mean{end}"] for end in ("", "_low", "_high"))
-    return f"{value:+.4f} [{low:+.4f}, {high:+.4f}]"
+    value, low, high = (f"{found[f'feature_rmse_mean{end}']:+.{digits}f}" for end in ENDS)
+    return f"{value} [{low}, {high}]"
 
 
 def position_line(report: dict[str, Any]) -> str:

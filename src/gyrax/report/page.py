@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader
 
 from gyrax.evaluation.evaluate import Evaluation
 from gyrax.evaluation.scores import ORDER
-from gyrax.report.features import Rows, feature_table, position_line
+from gyrax.report.features import ENDS, Rows, feature_table, position_line, summary_table
 from gyrax.report.figures import report_figures
 from gyrax.report.tables import scalars, temperature_line, thinned
 from gyrax.runtime.files import written_whole
@@ -22,7 +22,7 @@ def _error_rows(block: dict[str, Any]) -> Rows:
     rows = []
     for name in (n for n in ORDER if n in block):
         errors = block[name]
-        ends = zip(*(errors[f"geodesic{end}"] for end in ("", "_low", "_high")), strict=True)
+        ends = zip(*(errors[f"geodesic{end}"] for end in ENDS), strict=True)
         cells = [f"{v:.3f} [{low:.3f}, {high:.3f}]" for v, low, high in ends]
         rows.append([name.replace("_", " "), *thinned(cells, COLUMNS)])
     return rows
@@ -31,7 +31,7 @@ def _error_rows(block: dict[str, Any]) -> Rows:
 def _difference_rows(block: dict[str, Any]) -> Rows:
     rows = []
     for name, difference in block["differences"].items():
-        value, low, high = (difference[f"geodesic_mean{end}"] for end in ("", "_low", "_high"))
+        value, low, high = (difference[f"geodesic_mean{end}"] for end in ENDS)
         verdict = "better" if high < 0 else "worse" if low > 0 else "not decided"
         rows.append(
             [name.replace("_", " "), f"{value:+.3f}", f"[{low:+.3f}, {high:+.3f}]", verdict]
@@ -61,7 +61,7 @@ def _uncertainty(report: dict[str, Any]) -> dict[str, Any] | None:
     scores = report["uncertainty"]
     rows = [["energy score", *(f"{v:.3f}" for v in scores["energy_score"])]]
     for mass in ("50", "90"):
-        coverage = (scores["coverage"][f"{mass}{end}"] for end in ("", "_low", "_high"))
+        coverage = (scores["coverage"][f"{mass}{end}"] for end in ENDS)
         cells = [f"{v:.2f} [{low:.2f}, {high:.2f}]" for v, low, high in zip(*coverage, strict=True)]
         rows.append([f"coverage of {mass} % balls", *cells])
     return {
@@ -72,20 +72,24 @@ def _uncertainty(report: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def page(report: dict[str, Any], figures: dict[str, tuple[str, Path]]) -> str:
-    """The page; `figures` are captions and files by name."""
+    """The page; `figures` are captions and files by name, the first of which stands above all else."""
     environment = Environment(loader=PackageLoader("gyrax.report", "."), autoescape=True)
     blocks = [report, report["long"]] if "long" in report else [report]
+    pictures = [
+        (caption, base64.b64encode(file.read_bytes()).decode())
+        for caption, file in figures.values()
+    ]
     return environment.get_template("page.html.jinja").render(
         title=f"{report['checkpoint']}, {report['split']} episodes",
         report=report,
+        summary=summary_table(blocks),
         blocks=[block | {"tables": _block_tables(block)} for block in blocks],
         uncertainty=_uncertainty(report),
-        figures=[
-            (caption, base64.b64encode(file.read_bytes()).decode())
-            for caption, file in figures.values()
-        ],
+        first=pictures[0],
+        figures=pictures[1:],
         positions=position_line(report) if "position_error_cm" in report else None,
         scalars=[[name, f"{value:.4g}"] for name, value in scalars(report).items()],
+        view=f"gyrax view {Path(report['checkpoint']).parent}",
     )
 
 

@@ -17,10 +17,10 @@ from gyrax.runtime.files import written_whole
 INK = "#22223b"
 
 
-def principal_plane(points: np.ndarray) -> np.ndarray:
-    """The two directions, (D, 2), of largest variance of points about their mean."""
+def principal_plane(points: np.ndarray, count: int = 2) -> np.ndarray:
+    """The directions, (D, count), of largest variance of points about their mean."""
     centred = points - points.mean(0)
-    return np.linalg.svd(centred, full_matrices=False)[2][:2].T
+    return np.linalg.svd(centred, full_matrices=False)[2][:count].T
 
 
 def draw_disk(ax: Axes, radius: float) -> None:

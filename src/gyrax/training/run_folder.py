@@ -25,7 +25,7 @@ FIGURE = "figure.png"
 NEW = ".new"
 REPLACED = "replaced.json"
 """In `NEW` until the first checkpoint is whole: the names in the run folder that go then."""
-RESULTS = (FIGURE, "report*.html", "baselines", "figures")
+RESULTS = (FIGURE, "report*.html", "view*.html", "baselines", "figures")
 """What is made of checkpoints."""
 
 
