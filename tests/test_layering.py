@@ -10,7 +10,7 @@ import gyrax
 
 SOURCE = Path(gyrax.__file__).parent
 ROOMS = (
-    ("_types", "_errors"), ("geometry", "runtime"), ("dynamics", "nn"), ("fields",), ("atlas",),
+    ("_types", "_errors", "_version"), ("geometry", "runtime"), ("dynamics", "nn"), ("fields",), ("atlas",),
     ("model",), ("losses", "interop"), ("data",), ("envs",), ("training",), ("planning",),
     ("evaluation",), ("report",), ("ablation", "simulation"), ("bench",), ("commands",),
     ("__main__",),
@@ -24,9 +24,9 @@ FLOORS = {
     ),
     "model": (("fields", "time_to_go", "trajectory", "window"), ("folded", "forecaster"), ("world_model",),
               ("system",)),
-    "training": (("log", "sections", "state", "support"), ("optimiser", "settings"),
-                 ("build", "phases", "presets"), ("checkpoint", "step"), ("dataset", "fit", "resume"),
-                 ("trainer",)),
+    "training": (("sections", "state", "support", "trackers"), ("log", "optimiser", "settings"),
+                 ("build", "exported", "phases", "presets"), ("checkpoint", "step"),
+                 ("dataset", "fit", "resume"), ("trainer",)),
     "planning": (("actions", "noise", "planner"),
                  ("cem", "gradient", "imagination", "mppi", "robot", "settings"), ("objective",),
                  ("controller",), ("setup",), ("agent",), ("assignment",), ("seeking",)),

@@ -1,4 +1,5 @@
-"""What the pages show runs as shown, and what they say of the code is so: README.md and docs/*.md."""
+"""What the pages show runs as shown, and what they say of the code is so: README.md, CONTRIBUTING.md and
+docs/*.md."""
 
 import importlib.util
 import re
@@ -17,7 +18,11 @@ from tiny import TINY
 ROOT = Path(__file__).parents[1]
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text()
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for path in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    )
 }
 LONG = ("ablate", "bench", "plan")  # these take minutes at any size; tests of their own run them
 
@@ -41,6 +46,8 @@ def commands():
     ids=[f"{p}-{i}" for i, (p, _) in enumerate(blocks("python"))],
 )
 def test_python_snippets(page, code, capsys, monkeypatch):
+    if "import gymnasium" in code:
+        pytest.importorskip("gymnasium")
     monkeypatch.chdir(ROOT)
     exec(compile(code, page, "exec"), {})
     printed = capsys.readouterr().out

@@ -16,21 +16,24 @@ from gyrax.runtime.device import prepare_device
 from gyrax.runtime.processes import is_writer, join_processes, wait_for_all
 from gyrax.training.checkpoint import Checkpoint, checkpoints_in, open_checkpoint
 from gyrax.training.dataset import Dataset
+from gyrax.training.exported import is_export
 from gyrax.training.presets import (
     DEFAULT,
     DOCUMENT,
     differences,
     load_preset,
     make_settings,
+    to_dict,
 )
 from gyrax.training.resume import check_resumed
 from gyrax.training.settings import Settings
+from gyrax.training.trackers import TENSORBOARD_FOLDER, TRACKERS, make_tracker, tracked
 from gyrax.training.trainer import LOG_FILE, SETTINGS_FILE, Trained, Trainer, plan_phases
 
 DEFAULT_RUN = Path("outputs/vla/joint")
 FIGURE = "figure.png"
 PHASES = ("1", "2", "3", "all")
-UNFINISHED = (SETTINGS_FILE, LOG_FILE)
+UNFINISHED = (SETTINGS_FILE, LOG_FILE, TENSORBOARD_FOLDER)
 """What a run leaves that ended before its first checkpoint: nothing is lost with it."""
 
 
@@ -42,8 +45,11 @@ class TrainOptions:
     phase: str = option("all", "1, 2, 3 or all.")
     data: list[Path] | None = option(None, DATA)
     out: Path | None = option(None, "Run folder. [default: outputs/vla/joint]")
-    resume: Path | None = option(None, "Checkpoint or run folder to go on from.")
+    resume: Path | None = option(None, "Checkpoint, run folder or exported model to go on from.")
     overwrite: bool = option(False, "Replace the run that the folder holds.", "--overwrite")
+    track: str | None = option(
+        None, f"Show the log's numbers in {', '.join(TRACKERS)} too, which has to be installed."
+    )
     device: str = option("auto", DEVICE)
     coordinator: str | None = option(None, "host:port of process 0, to train in several processes.")
     num_processes: int | None = option(
@@ -60,6 +66,7 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
         raise InputError(f"--phase is {options.phase!r}; give one of {', '.join(PHASES)}.")
     join_processes(options.coordinator, options.num_processes, options.process_id)
     platform = prepare_device(options.device)
+    tracker = make_tracker(options.track) if options.track and is_writer() else None
     console = Console(quiet=not is_writer())
     resumed = None if options.resume is None else open_checkpoint(options.resume)
     base = None if resumed is None else resumed.meta.settings
@@ -86,10 +93,11 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
     name = "the resumed run" if resumed is not None else options.preset or DEFAULT
     _print_changes(settings, name, console)
     wait_for_all("all have checked the run folder")
-    if (options.overwrite or resumed is None) and is_writer():
-        _remove_run(run)
-    wait_for_all("the run folder is ready")
-    trained = trainer.train(planned)
+    with tracked(tracker, run, to_dict(settings)) as track:
+        if (options.overwrite or resumed is None) and is_writer():
+            _remove_run(run)
+        wait_for_all("the run folder is ready")
+        trained = trainer.train(planned, track)
     if is_writer():
         _finish(trained, dataset, console)
     wait_for_all("the run is finished")
@@ -117,6 +125,8 @@ def check_run_folder(run: Path, resumed: Checkpoint | None, overwrite: bool) -> 
     blocking = next((p for p in (run, *run.parents) if p.exists()), run)
     if blocking.exists() and not blocking.is_dir():
         raise InputError(f"{blocking}: is a file; give a folder with --out.")
+    if is_export(run):
+        raise InputError(f"{run}: holds an exported model; give another folder with --out.")
     if overwrite or not run.is_dir():
         return
     there = checkpoints_in(run)
@@ -138,10 +148,13 @@ def check_run_folder(run: Path, resumed: Checkpoint | None, overwrite: bool) -> 
 
 
 def _remove_run(run: Path) -> None:
-    for file in (run / SETTINGS_FILE, run / LOG_FILE, run / FIGURE, *run.glob("report*.html")):
+    for file in (run / SETTINGS_FILE, run / LOG_FILE, run / FIGURE, *run.glob("report*.*")):
         file.unlink(missing_ok=True)
     checkpoints = checkpoints_in(run) if run.is_dir() else []
-    for folder in (*checkpoints, run / "baselines", run / "figures"):
+    for folder in (
+        *checkpoints,
+        *(run / name for name in ("baselines", "figures", TENSORBOARD_FOLDER)),
+    ):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import equinox as eqx
 import jax
@@ -17,6 +17,7 @@ from gyrax._errors import InputError
 from gyrax.data.normaliser import Normaliser
 from gyrax.model.system import System
 from gyrax.training.build import build_system
+from gyrax.training.exported import is_export, model_file, read_model
 from gyrax.training.presets import from_dict, to_dict
 from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
@@ -33,7 +34,8 @@ class Meta(NamedTuple):
     **Fields:** `settings`; `phase` and `epochs` finished in it; `features`, the number that the model
     sees; `source`, the data set's place, and `data`, its digest; `constant`, the names of the columns that
     the model does not see (their values are the normaliser's); `columns` and `action_columns`, the names of
-    all features and actions of the data.
+    all features and actions of the data; `episodes` and `frames`, how many it has, None in a checkpoint
+    from before these were kept.
     """
 
     settings: Settings
@@ -45,6 +47,15 @@ class Meta(NamedTuple):
     constant: Sequence[str]
     columns: Sequence[str]
     action_columns: Sequence[str]
+    episodes: int | None = None
+    frames: int | None = None
+
+    def content(self) -> dict[str, Any]:
+        """The same for a JSON file."""
+        return self._asdict() | {"format": FORMAT, "settings": to_dict(self.settings)}
+
+
+_KINDS = get_type_hints(Meta) | {"format": int}
 
 
 @dataclass(frozen=True)
@@ -94,10 +105,9 @@ class Saver:
 
         epochs = int(state.epoch)
         meta = self.meta._replace(phase=self.phase, epochs=epochs)
-        content = meta._asdict() | {"format": FORMAT, "settings": to_dict(meta.settings)}
         items = ocp.args.Composite(
             arrays=ocp.args.StandardSave(_named(state) | self.statistics),
-            meta=ocp.args.JsonSave(content),
+            meta=ocp.args.JsonSave(meta.content()),
         )
         self.manager.save(epochs - 1, args=items, force=True)
         return self.run / checkpoint_name(self.phase, epochs)
@@ -158,18 +168,19 @@ def find_checkpoint(path: Path) -> Path:
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint, or the newest of a run folder. `InputError` where it is missing or damaged."""
-    found = find_checkpoint(path)
-    match = NAME.fullmatch(found.name)
-    assert match is not None
+    """Read a checkpoint, the newest of a run folder, or an exported model, whose path is its arrays' file.
+
+    Raises `InputError` where it is missing or damaged.
+    """
+    exported = is_export(Path(path))
+    found = model_file(Path(path)) if exported else find_checkpoint(path)
     older = InputError(
         f"{found}: was written by an older version of gyrax; train again, or use that version."
     )
     if (found / "meta.json").is_file():
         raise older
-    phase, step = int(match[1]), int(match[2])
     try:
-        content, arrays = _restore(found.parent, phase, step)
+        content, arrays = read_model(found, _KINDS) if exported else _restore(found)
         if content.pop("format") != FORMAT:
             raise older
         settings = from_dict(content.pop("settings"), str(found))
@@ -185,11 +196,14 @@ def open_checkpoint(path: Path) -> Checkpoint:
         ) from None
 
 
-def _restore(run: Path, phase: int, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _restore(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Content and arrays, the latter on the host whatever devices they were saved from."""
     import orbax.checkpoint as ocp
 
-    with _manager(run, phase, read_only=True) as manager:
+    match = NAME.fullmatch(path.name)
+    assert match is not None
+    phase, step = int(match[1]), int(match[2])
+    with _manager(path.parent, phase, read_only=True) as manager:
         shapes = manager.item_metadata(step).arrays
         target = {k: np.zeros(v.shape, v.dtype) for k, v in dict(shapes).items()}
         items = ocp.args.Composite(

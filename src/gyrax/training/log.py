@@ -8,13 +8,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from gyrax.training.trackers import Track
+
 
 class RunLog:
     """Appends one JSON line an epoch to `log.jsonl`, and keeps a phase's records for its table."""
 
-    def __init__(self, file: Path, console: Console):
+    def __init__(self, file: Path, console: Console, track: Track | None = None):
+        """`track` is called with what is recorded."""
         self.file = file
         self.console = console
+        self.track = track
         self.records: list[dict[str, Any]] = []
         self.started = time.perf_counter()
 
@@ -29,6 +33,8 @@ class RunLog:
         self.records.append(record)
         with self.file.open("a") as stream:
             stream.write(json.dumps(record) + "\n")
+        if self.track is not None:
+            self.track(phase, epoch, metrics)
         if show:
             self.console.print(
                 f"phase {phase} epoch {epoch:>4}  {headline(metrics)}", highlight=False

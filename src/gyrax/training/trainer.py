@@ -28,6 +28,7 @@ from gyrax.training.presets import to_dict
 from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
 from gyrax.training.step import encode_all, validate_frames, validate_windows
+from gyrax.training.trackers import Track
 
 SETTINGS_FILE = "config.json"
 LOG_FILE = "log.jsonl"
@@ -99,12 +100,12 @@ class Trainer:
         self.resumed = resumed
         self.mesh: Mesh = training_mesh(settings.training.batch_size)
 
-    def train(self, planned: list[int]) -> Trained:
-        """Run the planned phases and save the system after each."""
+    def train(self, planned: list[int], track: Track | None = None) -> Trained:
+        """Run the planned phases and save the system after each; `track` is called with every epoch."""
         if is_writer():
             with written_whole(self.run / SETTINGS_FILE) as file:
                 file.write_text(json.dumps(to_dict(self.settings), indent=1))
-        log = RunLog(self.run / LOG_FILE, self.console)
+        log = RunLog(self.run / LOG_FILE, self.console, track)
         phases = make_phases(self.settings)
         system = replicated(self._first_system(), self.mesh)
         path, latents = Path(), None
@@ -189,5 +190,6 @@ class Trainer:
         features = self.dataset.x.shape[1]
         data = frames.source, frames.digest, normaliser.left_out(frames)
         names = frames.columns, frames.action_columns
-        meta = Meta(self.settings, phase.number, 0, features, *data, *names)
+        sizes = frames.episodes, len(frames.actions)
+        meta = Meta(self.settings, phase.number, 0, features, *data, *names, *sizes)
         return Saver(self.run, phase.number, normaliser, self.dataset.support, meta)
