@@ -89,7 +89,8 @@ def test_it_is_read_back_wherever_a_checkpoint_is(copy, exported, run, tiny_fold
     for name in ("model.safetensors", "config.json"):
         assert (tmp_path / "again" / name).read_bytes() == (exported / name).read_bytes()
     assert Agent(copy).robot == Agent(run).robot
-    done("simulate", "--checkpoint", copy, "--chains", 8, "--steps", 4, "--out", tmp_path / "s")
+    chains = ["--potential", "world-model", "--checkpoint", copy, "--chains", 4, "--steps", 200]
+    done("simulate", *chains, "--out", tmp_path / "s")
     refused("ablate", "--encoder", copy, "--latent-dim", 4, says="--latent-dim 3, not 4")
 
 

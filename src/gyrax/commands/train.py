@@ -148,13 +148,12 @@ def check_run_folder(run: Path, resumed: Checkpoint | None, overwrite: bool) -> 
 
 
 def _remove_run(run: Path) -> None:
-    for file in (run / SETTINGS_FILE, run / LOG_FILE, run / FIGURE, *run.glob("report*.*")):
+    reports = (*run.glob("report*.html"), *run.glob("report*.json"))
+    for file in (run / SETTINGS_FILE, run / LOG_FILE, run / FIGURE, *reports):
         file.unlink(missing_ok=True)
     checkpoints = checkpoints_in(run) if run.is_dir() else []
-    for folder in (
-        *checkpoints,
-        *(run / name for name in ("baselines", "figures", TENSORBOARD_FOLDER)),
-    ):
+    made = (run / name for name in ("baselines", "figures", TENSORBOARD_FOLDER))
+    for folder in (*checkpoints, *made):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -59,6 +59,11 @@ class TensorBoard(AbstractTracker):
             self._writer.close()
 
 
+def _record(phase: int, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
+    """An epoch's numbers under its phase."""
+    return {f"phase{phase}/{name}": x for name, x in {"epoch": epoch, **metrics}.items()}
+
+
 class Wandb(AbstractTracker):
     """Weights & Biases; it keeps its own files where `WANDB_DIR` says, and goes by `WANDB_MODE`."""
 
@@ -70,7 +75,7 @@ class Wandb(AbstractTracker):
 
     def epoch(self, phase: int, epoch: int, metrics: dict[str, float]) -> None:
         """One record."""
-        self.run.log({f"phase{phase}/{k}": v for k, v in {"epoch": epoch, **metrics}.items()})
+        self.run.log(_record(phase, epoch, metrics))
 
     def finish(self) -> None:
         """End the run."""
@@ -86,7 +91,7 @@ class Trackio(AbstractTracker):
 
     def epoch(self, phase: int, epoch: int, metrics: dict[str, float]) -> None:
         """One record."""
-        self.run.log({f"phase{phase}/{k}": v for k, v in {"epoch": epoch, **metrics}.items()})
+        self.run.log(_record(phase, epoch, metrics))
 
     def finish(self) -> None:
         """End the run."""
