@@ -172,8 +172,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
     Raises `InputError` where it is missing or damaged.
     """
-    exported = is_export(Path(path))
-    found = model_file(Path(path)) if exported else find_checkpoint(path)
+    exported = is_export(path)
+    found = model_file(path) if exported else find_checkpoint(path)
     older = InputError(
         f"{found}: was written by an older version of gyrax; train again, or use that version."
     )

@@ -48,7 +48,7 @@ def read_model(
     for name in arrays:
         if not _NAME.fullmatch(name):
             raise InputError(f"{file}: holds {name[:80]!r}, which is no part of a model of gyrax.")
-    for name, wanted in _shapes(content).items():
+    for name, wanted in _shapes(content, arrays).items():
         found = arrays[name].shape if name in arrays else None
         if found is None or len(found) != len(wanted) or any(
             w not in (None, n) for n, w in zip(found, wanted, strict=True)
@@ -93,16 +93,17 @@ def _fits(value: Any, kind: Any) -> bool:
     return type(value) is kind
 
 
-def _shapes(content: Mapping[str, Any]) -> dict[str, tuple[int | None, ...]]:
-    """The shapes of the statistics of this many columns; None where any number does."""
+def _shapes(
+    content: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> dict[str, tuple[int | None, ...]]:
+    """The shapes of the statistics of so many columns; None where any number does."""
     features, actions = len(content["columns"]), len(content["action_columns"])
-    settings = content["settings"].get("data", {})
-    history = settings.get("action_history", 1) if isinstance(settings, dict) else 1
-    both, known = 2 * actions, history * actions
+    history = arrays.get("normaliser.history", np.zeros(()))
+    both, known = 2 * actions, int(history.flat[0] if history.size else 0) * actions
     return {
+        "normaliser.history": (),
         "normaliser.feature_mean": (features,), "normaliser.feature_std": (features,),
         "normaliser.action_mean": (known,), "normaliser.action_std": (known,),
-        "normaliser.history": (),
         "support.mean": (both,), "support.scale": (both,), "support.means": (None, both),
         "support.roots": (None, both, both), "support.constants": (None,), "support.limit": (),
         "support.snippets": (None, None, actions),
