@@ -59,7 +59,7 @@ class TensorBoard(AbstractTracker):
             self._writer.close()
 
 
-def _record(phase: int, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
+def _record(phase: int, epoch: int, metrics: dict[str, float]) -> dict[str, Any]:
     """An epoch's numbers under its phase."""
     return {f"phase{phase}/{name}": x for name, x in {"epoch": epoch, **metrics}.items()}
 
