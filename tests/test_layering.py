@@ -10,7 +10,7 @@ import gyrax
 
 SOURCE = Path(gyrax.__file__).parent
 ROOMS = (
-    ("_types", "_errors"), ("geometry", "runtime"), ("dynamics", "nn"), ("fields",), ("atlas",),
+    ("_types", "_errors", "_version"), ("geometry", "runtime"), ("dynamics", "nn"), ("fields",), ("atlas",),
     ("model",), ("losses", "interop"), ("data",), ("envs",), ("training",), ("planning",),
     ("evaluation",), ("report",), ("ablation", "simulation"), ("bench",), ("commands",),
     ("__main__",),
@@ -24,8 +24,8 @@ FLOORS = {
     ),
     "model": (("fields", "time_to_go", "trajectory", "window"), ("folded", "forecaster"), ("world_model",),
               ("system",)),
-    "training": (("log", "sections", "state", "support"), ("optimiser", "settings"),
-                 ("build", "phases", "presets"), ("checkpoint", "step"),
+    "training": (("sections", "state", "support", "trackers"), ("log", "optimiser", "settings"),
+                 ("build", "exported", "phases", "presets"), ("checkpoint", "step"),
                  ("dataset", "fit", "resume", "run_folder"), ("trainer",)),
     "planning": (("actions", "noise", "planner"),
                  ("cem", "gradient", "imagination", "mppi", "robot", "settings"), ("objective",),

@@ -1,6 +1,7 @@
 """Hamiltonian Langevin dynamics on the Poincaré ball, and a covariant geometric world model on it."""
 
 from gyrax import geometry as geometry
+from gyrax._version import __version__ as __version__
 from gyrax.dynamics import DocumentBAOAB as DocumentBAOAB
 from gyrax.dynamics import GeodesicSplitting as GeodesicSplitting
 from gyrax.dynamics import JumpProcess as JumpProcess

@@ -25,10 +25,12 @@ from gyrax.training.presets import (
     differences,
     load_preset,
     make_settings,
+    to_dict,
 )
 from gyrax.training.resume import check_resumed
 from gyrax.training.run_folder import FIGURE, LOG_FILE, check_run_folder, run_of, settle
 from gyrax.training.settings import Settings
+from gyrax.training.trackers import TRACKERS, make_tracker, tracked
 from gyrax.training.trainer import Trained, Trainer, plan_phases
 
 DEFAULT_RUN = Path("outputs/vla/joint")
@@ -43,11 +45,14 @@ class TrainOptions:
     phase: str = option("all", "1, 2, 3 or all.")
     data: list[Path] | None = option(None, DATA)
     out: Path | None = option(None, "Run folder. [default: outputs/vla/joint]")
-    resume: Path | None = option(None, "Checkpoint or run folder to go on from.")
+    resume: Path | None = option(None, "Checkpoint, run folder or exported model to go on from.")
     overwrite: bool = option(
         False,
         "Replace the run that the folder holds, once the new one has a checkpoint.",
         "--overwrite",
+    )
+    track: str | None = option(
+        None, f"Show the log's numbers in {', '.join(TRACKERS)} too, which has to be installed."
     )
     device: str = option("auto", DEVICE)
     coordinator: str | None = option(None, "host:port of process 0, to train in several processes.")
@@ -70,6 +75,7 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
         raise InputError(f"--phase is {options.phase!r}; give one of {', '.join(PHASES)}.")
     join_processes(options.coordinator, options.num_processes, options.process_id)
     platform = prepare_device(options.device)
+    tracker = make_tracker(options.track) if options.track and is_writer() else None
     console = Console(quiet=not is_writer())
     run = options.out or (DEFAULT_RUN if options.resume is None else run_of(options.resume))
     if is_writer():
@@ -104,7 +110,8 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
     with locked(run) if is_writer() else nullcontext():
         if is_writer():  # again: another run may have ended in it
             check_run_folder(run, resumed, options.overwrite)
-        trained = trainer.train(planned)
+        with tracked(tracker, run, to_dict(settings)) as track:
+            trained = trainer.train(planned, track)
         if is_writer():
             _finish(trained, dataset, options.data or (), console)
         wait_for_all("the run is finished")

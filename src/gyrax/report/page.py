@@ -1,6 +1,7 @@
 """One self-contained page a run: its tables and figures, with nothing to fetch and no scripts."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,13 @@ def page(report: dict[str, Any], figures: dict[str, tuple[str, Path]]) -> str:
 
 
 def write_report(evaluation: Evaluation, run: Path) -> Path:
-    """Draw the figures and write `report.html` (`report_val.html` for another split) into `run`."""
+    """Draw the figures and write `report.html` (`report_val.html` for another split) into `run`, and the
+    numbers beside it as JSON."""
     split = evaluation.report["split"]
     figures = report_figures(evaluation, run / LOG_FILE, run / "figures" / split)
     target = run / ("report.html" if split == "test" else f"report_{split}.html")
     with written_whole(target) as partial:
         partial.write_text(page(evaluation.report, figures))
+    with written_whole(target.with_suffix(".json")) as partial:
+        partial.write_text(json.dumps(evaluation.report, indent=1))
     return target

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import equinox as eqx
 import jax
@@ -20,6 +20,7 @@ from gyrax.model.system import System
 from gyrax.runtime.checksums import SUMS, damage_of
 from gyrax.runtime.files import check_room
 from gyrax.training.build import build_system
+from gyrax.training.exported import is_export, model_file, read_model
 from gyrax.training.presets import from_dict, to_dict
 from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
@@ -38,7 +39,8 @@ class Meta(NamedTuple):
     **Fields:** `settings`; `phase` and `epochs` finished in it; `features`, the number that the model
     sees; `source`, the data set's place, and `data`, its digest; `constant`, the names of the columns that
     the model does not see (their values are the normaliser's); `columns` and `action_columns`, the names of
-    all features and actions of the data; `asked`, the flags besides the settings that training goes on with.
+    all features and actions of the data; `episodes` and `frames`, how many it has; `asked`, the flags besides
+    the settings that training goes on with.
     """
 
     settings: Settings
@@ -50,7 +52,16 @@ class Meta(NamedTuple):
     constant: Sequence[str]
     columns: Sequence[str]
     action_columns: Sequence[str]
+    episodes: int
+    frames: int
     asked: str
+
+    def content(self) -> dict[str, Any]:
+        """The same for a JSON file."""
+        return self._asdict() | {"format": FORMAT, "settings": to_dict(self.settings)}
+
+
+_KINDS = get_type_hints(Meta) | {"format": int}
 
 
 @dataclass(frozen=True)
@@ -112,11 +123,10 @@ class Saver:
 
         epochs = int(state.epoch)
         meta = self.meta._replace(phase=self.phase, epochs=epochs)
-        content = meta._asdict() | {"format": FORMAT, "settings": to_dict(meta.settings)}
         arrays = _named(state) | self.statistics
         items = ocp.args.Composite(
             arrays=ocp.args.StandardSave(arrays),
-            meta=ocp.args.JsonSave(content),
+            meta=ocp.args.JsonSave(meta.content()),
         )
         self.wait()
         with _saving(self.folder):
@@ -204,22 +214,16 @@ def find_checkpoint(path: Path) -> Path:
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint, or the newest of a run folder. `InputError` where it is missing or damaged."""
-    found = find_checkpoint(path)
-    match = NAME.fullmatch(found.name)
-    assert match is not None
-    if not (found / SUMS).exists():
-        raise InputError(
-            f"{found}: has no {SUMS}, so it is incomplete or was written by an older version of gyrax; give "
-            "another one, or train again."
-        )
-    if reason := damage_of(found):
-        raise InputError(
-            f"{found}: cannot be read ({reason}); it is damaged: give another one, or train again."
-        )
-    phase, step = int(match[1]), int(match[2])
+    """Read a checkpoint, the newest of a run folder, or an exported model, whose path is its arrays' file.
+
+    Raises `InputError` where it is missing or damaged.
+    """
+    exported = is_export(path)
+    found = model_file(path) if exported else find_checkpoint(path)
+    if not exported:
+        _check_sums(found)
     try:
-        content, arrays = _restore(found.parent, phase, step)
+        content, arrays = read_model(found, _KINDS) if exported else _restore(found)
         if content.pop("format") != FORMAT:
             raise InputError(
                 f"{found}: was written by an older version of gyrax; train again, or use that version."
@@ -236,11 +240,26 @@ def open_checkpoint(path: Path) -> Checkpoint:
         ) from None
 
 
-def _restore(run: Path, phase: int, step: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _check_sums(found: Path) -> None:
+    if not (found / SUMS).exists():
+        raise InputError(
+            f"{found}: has no {SUMS}, so it is incomplete or was written by an older version of gyrax; give "
+            "another one, or train again."
+        )
+    if reason := damage_of(found):
+        raise InputError(
+            f"{found}: cannot be read ({reason}); it is damaged: give another one, or train again."
+        )
+
+
+def _restore(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Content and arrays, the latter on the host whatever devices they were saved from."""
     import orbax.checkpoint as ocp
 
-    with _manager(run, phase, read_only=True) as manager:
+    match = NAME.fullmatch(path.name)
+    assert match is not None
+    phase, step = int(match[1]), int(match[2])
+    with _manager(path.parent, phase, read_only=True) as manager:
         shapes = manager.item_metadata(step).arrays
         target = {k: np.zeros(v.shape, v.dtype) for k, v in dict(shapes).items()}
         items = ocp.args.Composite(

@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from gyrax.training.trackers import Track
+
 
 def read_log(file: Path) -> tuple[list[dict[str, Any]], int]:
     """The records of a log, one an epoch, and how many of its lines cannot be read.
@@ -48,9 +50,11 @@ def write_log(file: Path, records: Sequence[dict[str, Any]]) -> None:
 class RunLog:
     """Appends one JSON line an epoch to `log.jsonl`, and keeps a phase's records for its table."""
 
-    def __init__(self, file: Path, console: Console):
+    def __init__(self, file: Path, console: Console, track: Track | None = None):
+        """`track` is called with what is recorded."""
         self.file = file
         self.console = console
+        self.track = track
         self.records: list[dict[str, Any]] = []
         self.started = time.perf_counter()
 
@@ -65,6 +69,8 @@ class RunLog:
         self.records.append(record)
         with self.file.open("a") as stream:
             stream.write(json.dumps(record) + "\n")
+        if self.track is not None:
+            self.track(phase, epoch, metrics)
         if show:
             self.console.print(
                 f"phase {phase} epoch {epoch:>4}  {headline(metrics)}", highlight=False

@@ -10,6 +10,8 @@ ENCODER = ("data", "encoder")
 """The owners whose settings encoded latents depend on."""
 SYSTEM = (*ENCODER, "world_model")
 """The owners whose settings the arrays of a checkpoint depend on."""
+STEP = ".step"
+"""An array of the state of training, which a checkpoint has and an exported model has not."""
 
 
 def check_shared(checkpoint: Checkpoint, settings: Settings, owners: tuple[str, ...]) -> None:
@@ -35,6 +37,11 @@ def check_resumed(
     check_data(checkpoint, frames)
     if not same_phase:
         return
+    if STEP not in checkpoint.arrays:
+        raise InputError(
+            f"{checkpoint.path}: is an exported model, without the optimiser's state to finish its phase "
+            "with; begin the next one with --phase, or go on from the run that it is of."
+        )
     for leaf, (have, want) in differences(checkpoint.meta.settings, settings).items():
         if leaf.key in ("seed", "batch_size", "sequence_length", "wm_context"):
             raise InputError(

@@ -17,6 +17,7 @@ from gyrax.runtime.checksums import write_sums
 from gyrax.runtime.files import is_partial, remove
 from gyrax.runtime.locks import LOCK, locked
 from gyrax.training.checkpoint import NAME, Checkpoint, checkpoints_in, open_checkpoint
+from gyrax.training.exported import is_export
 from gyrax.training.log import read_log, write_log
 
 SETTINGS_FILE = "config.json"
@@ -25,7 +26,7 @@ FIGURE = "figure.png"
 NEW = ".new"
 REPLACED = "replaced.json"
 """In `NEW` until the first checkpoint is whole: the names in the run folder that go then."""
-RESULTS = (FIGURE, "report*.html", "view*.html", "baselines", "figures")
+RESULTS = (FIGURE, "report*.html", "report*.json", "view*.html", "baselines", "figures")
 """What is made of checkpoints."""
 
 
@@ -122,6 +123,8 @@ def check_run_folder(run: Path, resumed: Checkpoint | None, overwrite: bool) -> 
     blocking = next((p for p in (run, *run.parents) if p.exists()), run)
     if blocking.exists() and not blocking.is_dir():
         raise InputError(f"{blocking}: is a file; give a folder with --out.")
+    if is_export(run):
+        raise InputError(f"{run}: holds an exported model; give another folder with --out.")
     if overwrite or not run.is_dir():
         return
     there = checkpoints_in(run)

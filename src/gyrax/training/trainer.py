@@ -35,6 +35,7 @@ from gyrax.training.run_folder import RunFolder
 from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
 from gyrax.training.step import encode_all, validate_frames, validate_windows
+from gyrax.training.trackers import Track
 
 LONGEST = 600.0
 """Seconds of training after which a checkpoint is saved, whatever `--save-every` says."""
@@ -109,8 +110,8 @@ class Trainer:
         self.folder, self.saved_at = RunFolder(run, resumed), -math.inf
         self.mesh: Mesh = training_mesh(settings.training.batch_size)
 
-    def train(self, planned: list[int]) -> Trained:
-        """Run the planned phases and save the system after each.
+    def train(self, planned: list[int], track: Track | None = None) -> Trained:
+        """Run the planned phases and save the system after each; `track` is called with every epoch.
 
         Checkpoints are saved after the first epoch, as `--save-every` says, at least every `LONGEST` seconds,
         and at the end of a phase.
@@ -118,7 +119,7 @@ class Trainer:
         if is_writer():
             self.folder.begin(to_dict(self.settings))
         wait_for_all("the run folder is ready")
-        log = RunLog(self.folder.log, self.console)
+        log = RunLog(self.folder.log, self.console, track)
         phases = make_phases(self.settings)
         system = replicated(self._first_system(), self.mesh)
         path, latents = Path(), None
@@ -216,7 +217,8 @@ class Trainer:
         features = self.dataset.x.shape[1]
         data = frames.source, frames.digest, normaliser.left_out(frames)
         names = frames.columns, frames.action_columns
-        meta = Meta(self.settings, phase.number, 0, features, *data, *names, self.asked)
+        sizes = frames.episodes, len(frames.actions)
+        meta = Meta(self.settings, phase.number, 0, features, *data, *names, *sizes, self.asked)
         publish = self.folder.publish if is_writer() else lambda: None
         folder, support = self.folder.new, self.dataset.support
         return Saver(folder, publish, phase.number, normaliser, support, meta)
