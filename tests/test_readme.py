@@ -1,4 +1,4 @@
-"""What the pages show runs as shown, and what they say of the code is so: README.md, CONTRIBUTING.md, docs/."""
+"""What the pages show runs as shown, and what they say of the code is so: README, CONTRIBUTING, docs/."""
 
 import importlib.util
 import re
