@@ -5,7 +5,7 @@ import typer
 from gyrax.commands.ablate import ablate
 from gyrax.commands.bench import bench
 from gyrax.commands.collect import collect
-from gyrax.commands.errors import one_line_errors
+from gyrax.commands.errors import Commands, one_line_errors
 from gyrax.commands.evaluate import evaluate
 from gyrax.commands.extract import extract
 from gyrax.commands.inspect import inspect
@@ -15,6 +15,7 @@ from gyrax.commands.simulate_data import simulate_data
 from gyrax.commands.train import train
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
