@@ -17,9 +17,9 @@ ROOMS = (
 )  # fmt: skip
 FLOORS = {
     "dynamics": (
-        ("brownian", "likelihood", "rotation", "splitting", "terms"),
-        ("checks", "flows", "integrate", "jumps", "solution"), ("solvers.base", "time_grid"),
-        ("event_loop", "solvers.document", "solvers.geodesic", "solvers.projected"),
+        ("likelihood", "require", "rotation", "splitting"), ("brownian", "terms"),
+        ("checks", "flows", "jumps", "solution"), ("solvers.base", "time_grid"),
+        ("event_loop", "integrate", "solvers.document", "solvers.geodesic", "solvers.projected"),
         ("simulate", "solvers.registry"),
     ),
     "model": (("fields", "time_to_go", "trajectory", "window"), ("folded", "forecaster"), ("world_model",),

@@ -156,7 +156,7 @@ def test_max_episodes(tmp_path: Path):
     ("flags", "says"),
     [
         (["--backbone", "resnet"], "--backbone is 'resnet'; give one of state, smolvla"),
-        (["--max-episodes", -1], "--max-episodes is -1; give 0 for all"),
+        (["--max-episodes", -1], "--max-episodes is -1; give 0 or more"),
         (["--batch-size", 0], "--batch-size is 0; give 1 or more"),
         (["--device", "tpu"], "--device is 'tpu'; give one of auto, cpu, cuda"),
         (["--device", "cuda"], "--device cuda is for --backbone smolvla"),

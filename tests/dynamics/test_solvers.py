@@ -236,7 +236,7 @@ def test_foreign_terms_are_refused(name):
         (dict(friction=-1.0), "friction is -1.0; it must be zero or positive"),
         (dict(temperature=-0.1), "temperature is -0.1"),
         (dict(friction=np.nan), "friction is nan"),
-        (dict(c=0.0), r"c is 0.0; the ball of curvature -c needs c > 0"),
+        (dict(c=0.0), "c is 0.0; it must be positive and finite"),
         (dict(friction=1.0, temperature=0.3), r"path is None; pass a Brownian path"),
     ],
 )

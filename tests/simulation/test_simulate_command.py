@@ -267,14 +267,25 @@ def test_a_trained_world_model(run, tmp_path):
         (["--chains", "500000"], "--chains 500000 .* lower --chains"),
         (["--seed", "-1"], "--seed is -1; give 0 or more"),
         (["--seed", str(2**32)], "--seed is 4294967296; give one below"),
-        (["--dt", "0"], "--dt is 0.0; give a positive number"),
-        (["--dt", "nan"], "--dt is nan; give a positive number"),
-        (["--curvature", "-1"], "--curvature is -1.0; give a positive number"),
-        (["--temperature", "-0.3"], "--temperature is -0.3; give zero or a positive number"),
-        (["--friction", "-1"], "--friction is -1.0; give zero or a positive number"),
-        (["--friction", "inf"], "--friction is inf; give zero or a positive number"),
+        (["--dt", "0"], "--dt is 0.0; give a value above 0"),
+        (["--dt", "nan"], "--dt is nan; give a finite number"),
+        (["--curvature", "-1"], "--curvature is -1.0; give 1e-06 or more"),
+        (["--temperature", "-0.3"], "--temperature is -0.3; give 0 or more"),
+        (["--friction", "-1"], "--friction is -1.0; give 0 or more"),
+        (["--friction", "inf"], "--friction is inf; give a finite number"),
         (["--field", "nan"], "--field is nan; give a finite number"),
-        (["--jumps", "--jump-rate", "0"], "--jump-rate is 0.0; give a positive number"),
+        (["--dt", "1e-300"], "--dt is 1e-300; give 0 or 1e-12 or more"),
+        (["--dt", "1e-6"], "--dt is 1e-06; give 8e-06 or more: float32 .*JAX_ENABLE_X64"),
+        (["--temperature", "1e-300"], "--temperature is 1e-300; give 0 or 1e-12"),
+        (["--temperature", "1e-11"], "--temperature is 1e-11; give 0, or 6e-11 or more"),
+        (["--temperature", "1e300"], r"--temperature is 1e\+300; give 1000000000000 or less"),
+        (["--temperature", "1e7"], r"--temperature 1e\+07 with --dt 0.05 crosses the whole ball"),
+        (["--friction", "1e-5"], "--friction 1e-05 with --dt 0.05 slows by 5e-07 in a step"),
+        (["--steps", str(10**20)], "--steps is 1.*0; give 1000000000 or less"),
+        (["--dim", str(10**12)], "--dim is 1000000000000; give 10000 or less"),
+        (["--solver", "ba" * 20], "a splitting word has 40 letters; give at most 32"),
+        (["--steps", "abc"], "'--steps'.*see .* simulate --help"),
+        (["--jumps", "--jump-rate", "0"], "--jump-rate is 0.0; give a value above 0"),
         (["--jumps", "--jump-rate", "1e6"], "--jump-rate 1000000.0 .* over 10 jumps a step"),
         (["--device", "tpu"], "--device is 'tpu'"),
     ],
@@ -285,8 +296,9 @@ def test_bad_flags(tmp_path, flags, says):
 
 
 def test_divergence_is_told(tmp_path):
-    says = "the simulation diverged before t = .*: lower --dt, found 1e\\+30"
-    refused("simulate", "--out", tmp_path, "--dt", 1e30, *SMALL, says=says)
+    says = "the simulation diverged before t = .*: lower --dt, found 1000000000000.0"
+    flags = ["--dt", 1e12, "--temperature", 0, "--friction", 0, *SMALL]
+    refused("simulate", "--out", tmp_path, *flags, says=says)
     assert not (tmp_path / "simulation.npz").exists()
 
 

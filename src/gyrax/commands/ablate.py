@@ -7,12 +7,13 @@ from typing import Any
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.commands.flags import DATA, DEVICE, PRESET, option, with_options, with_settings
+from gyrax.commands.flags import DATA, DEVICE, PRESET, with_options, with_settings
 from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.runtime.device import prepare_device
 from gyrax.runtime.locks import locked
+from gyrax.runtime.options import option
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.presets import make_settings
 from gyrax.training.resume import ENCODER, check_shared
@@ -30,7 +31,7 @@ class AblateOptions:
         "boris), servo=off (its memory too). Give it several times.",
     )
     grid: bool = option(False, "Every combination, not one factor at a time.", "--grid")
-    seeds: int = option(3, "Training seeds a variant.")
+    seeds: int = option(3, "Training seeds a variant.", least=1, most=1000)
     preset: str | None = option(None, PRESET)
     encoder: Path | None = option(None, "Run whose encoder and settings all variants share.")
     data: list[Path] | None = option(None, DATA)
@@ -42,8 +43,6 @@ class AblateOptions:
         """Reject unusable values, each with its flag."""
         if self.split not in SPLITS:
             raise InputError(f"--split is {self.split!r}; give one of {', '.join(SPLITS)}.")
-        if self.seeds < 1:
-            raise InputError(f"--seeds is {self.seeds}; give 1 or more.")
         if self.out.exists() and not self.out.is_dir():
             raise InputError(f"{self.out}: is a file; give a folder with --out.")
 

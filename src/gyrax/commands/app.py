@@ -8,7 +8,7 @@ from gyrax._version import __version__
 from gyrax.commands.ablate import ablate
 from gyrax.commands.bench import bench
 from gyrax.commands.collect import collect
-from gyrax.commands.errors import one_line_errors
+from gyrax.commands.errors import Commands, one_line_errors
 from gyrax.commands.evaluate import evaluate
 from gyrax.commands.export import export
 from gyrax.commands.extract import extract
@@ -20,6 +20,7 @@ from gyrax.commands.train import train
 from gyrax.commands.view import view
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

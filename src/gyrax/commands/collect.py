@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.commands.flags import REPEAT, json_object, option, with_options
+from gyrax.commands.flags import REPEAT, json_object, with_options
 from gyrax.runtime.console import make_progress, print_lines
+from gyrax.runtime.options import option
 
 if TYPE_CHECKING:
     from gyrax.envs.bridge import Bridge
@@ -25,13 +26,15 @@ class CollectOptions:
 
     env: str = option(MISSING, "Id of a Gymnasium environment, such as gyrax/ArmPush-v0.")
     out: Path = option(MISSING, "Folder to write.")
-    episodes: int = option(100, "Number of episodes.")
-    seed: int = option(0, "Random seed.")
+    episodes: int = option(100, "Number of episodes.", least=1, most=10**6)
+    seed: int = option(0, "Random seed.", least=0)
     frames: int | None = option(
-        None, "Frames of an episode. [default: the policy's, or the environment's time limit]"
+        None,
+        "Frames of an episode. [default: the policy's, or the environment's time limit]",
+        most=10**6,
     )
     env_args: str = option("{}", "Arguments of the environment as JSON, such as '{\"cubes\": 2}'.")
-    action_repeat: int = option(1, REPEAT)
+    action_repeat: int = option(1, REPEAT, least=1, most=10_000)
     policy: str = option(
         "random",
         "random: smooth exploration. scripted: the environment's own policy. planner: plans of a world model "
@@ -48,11 +51,8 @@ class CollectOptions:
         """Reject unusable values, each with its flag."""
         from gyrax.envs.collect import SHORTEST
 
-        least = {"episodes": 1, "seed": 0, "frames": SHORTEST}
-        for name, low in least.items():
-            value = getattr(self, name)
-            if value is not None and value < low:
-                raise InputError(f"--{name} is {value}; give {low} or more.")
+        if self.frames is not None and self.frames < SHORTEST:
+            raise InputError(f"--frames is {self.frames}; give {SHORTEST} or more.")
         if self.policy not in POLICIES:
             raise InputError(f"--policy is {self.policy!r}; give one of {', '.join(POLICIES)}.")
         if (self.policy == "planner") != (self.checkpoint is not None):

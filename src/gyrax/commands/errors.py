@@ -5,7 +5,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import jax
 import typer
+from typer.core import TyperGroup
 
 from gyrax._errors import InputError
 
@@ -20,6 +22,15 @@ def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            print(
+                "error: out of memory; lower the sizes that were given, such as --batch-size: "
+                f"{str(error).splitlines()[0][:160]}",
+                file=sys.stderr,
+            )
             raise typer.Exit(2) from None
         except BrokenPipeError:  # whoever reads what is printed has enough
             raise
@@ -37,3 +48,21 @@ def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(130) from None
 
     return guarded
+
+
+UsageError: Any = typer.BadParameter.__mro__[1]
+"""Of the click that Typer uses: its own copy of it, in newer versions."""
+
+
+class Commands(TyperGroup):
+    """Commands whose mistaken flags are one line, as all other mistakes are."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            where = error.ctx.command_path if error.ctx else ctx.command_path
+            said = " ".join(error.format_message().split()).rstrip(".")
+            print(f"error: {said}; see {where} --help.", file=sys.stderr)
+            raise typer.Exit(2) from None

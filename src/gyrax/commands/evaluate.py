@@ -7,12 +7,13 @@ from pathlib import Path
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.commands.flags import DATA, DEVICE, option, with_options
+from gyrax.commands.flags import DATA, DEVICE, with_options
 from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.runtime.console import print_lines
 from gyrax.runtime.device import prepare_device
+from gyrax.runtime.options import option
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.dataset import Dataset
 from gyrax.training.trainer import Trained
@@ -26,9 +27,13 @@ class EvaluateOptions:
     data: list[Path] | None = option(None, DATA)
     split: str = option("test", "train, val or test.")
     json: bool = option(False, "Print JSON instead of a table.", "--json")
-    seeds: int = option(1, "With more than 1: train model and baselines once for each seed.")
-    samples: int = option(0, "Sampled rollouts a window, for coverage and energy score.")
-    long: int = option(30, "Frames of the second, longer horizon; 0: none.")
+    seeds: int = option(
+        1, "With more than 1: train model and baselines once for each seed.", least=1, most=1000
+    )
+    samples: int = option(
+        0, "Sampled rollouts a window, for coverage and energy score.", least=0, most=10_000
+    )
+    long: int = option(30, "Frames of the second, longer horizon; 0: none.", least=0, most=100_000)
     baselines: bool = option(
         True, "Train MLPs, GRUs, flat twin and autoencoder beside it.", "--baselines/--no-baselines"
     )

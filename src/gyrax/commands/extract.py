@@ -7,13 +7,14 @@ from pathlib import Path
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.commands.flags import DEVICE, option, with_options
+from gyrax.commands.flags import DEVICE, with_options
 from gyrax.data.features.cache import FeatureCache, check_place, start_cache
 from gyrax.data.features.extraction import Backbone, describe_cache, extract_episode
 from gyrax.data.features.state import DEFAULT_BATCH, StateBackbone
 from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
 from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import DEVICES
+from gyrax.runtime.options import option
 
 BACKBONES = ("state", "smolvla")
 
@@ -28,9 +29,11 @@ class ExtractOptions:
         "state: standardised states. smolvla: hidden states of SmolVLA's action expert.",
     )
     out: Path = option(MISSING, "Cache to write, or to go on with.")
-    max_episodes: int = option(0, "How many episodes, from the first on; 0 for all.")
+    max_episodes: int = option(0, "How many episodes, from the first on; 0 for all.", least=0)
     device: str = option("auto", DEVICE)
-    batch_size: int | None = option(None, "Frames at a time. [default: state 4096, smolvla 16]")
+    batch_size: int | None = option(
+        None, "Frames at a time. [default: state 4096, smolvla 16]", least=1, most=2**20
+    )
     weights: str | None = option(None, "smolvla: folder or hub id. [default: lerobot/smolvla_base]")
     camera: list[str] | None = option(
         None, "smolvla: NAME=KEY, the weights' camera and the folder's; repeatable."
@@ -42,10 +45,6 @@ class ExtractOptions:
             raise InputError(
                 f"--backbone is {self.backbone!r}; give one of {', '.join(BACKBONES)}."
             )
-        if self.max_episodes < 0:
-            raise InputError(f"--max-episodes is {self.max_episodes}; give 0 for all, or more.")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise InputError(f"--batch-size is {self.batch_size}; give 1 or more.")
         if self.device not in DEVICES:
             raise InputError(f"--device is {self.device!r}; give one of {', '.join(DEVICES)}.")
         given = {

@@ -5,12 +5,12 @@ import functools
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import field
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from gyrax._errors import InputError
+from gyrax.runtime.options import check_options
 from gyrax.training.presets import DEFAULT, DOCUMENT, load_preset
 from gyrax.training.settings import LEAVES
 
@@ -28,11 +28,6 @@ REPEAT = "Steps of the environment under each action, which together are a frame
 DATA = "LeRobot folder or feature cache, several times for several; the default set if left out."
 PRESET = "default, document, quick, or a complete TOML file. [default: default]"
 Device = Annotated[str, typer.Option(help=DEVICE)]
-
-
-def option(default: Any, text: str, flag: str | None = None) -> Any:
-    """A field of a command's options: its default, its help text, and its flag if not its name's."""
-    return field(default=default, metadata={"help": text, "flag": flag})
 
 
 def json_object(text: str, flag: str) -> dict[str, Any]:
@@ -109,8 +104,14 @@ def _with(
 
 
 def with_options(options: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a Typer command an option for every field of a dataclass, which it gets as `options`."""
-    return _with("options", options_of(options), lambda chosen: options(**chosen))
+    """Give a Typer command an option for every field of a dataclass, which it gets as `options`,
+    once their numbers are in its bounds."""
+
+    def collect(chosen: dict[str, Any]) -> Any:
+        check_options(options, chosen)
+        return options(**chosen)
+
+    return _with("options", options_of(options), collect)
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:

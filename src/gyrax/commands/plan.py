@@ -6,13 +6,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gyrax._errors import InputError
-from gyrax.commands.flags import DATA, DEVICE, REPEAT, json_object, option, with_options
+from gyrax.commands.flags import DATA, DEVICE, REPEAT, json_object, with_options
 from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.planning.settings import OBJECTIVES, PLANNERS, PlanSettings
 from gyrax.runtime.console import print_lines
 from gyrax.runtime.device import prepare_device
+from gyrax.runtime.options import option
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.dataset import Dataset
 from gyrax.training.trainer import Trained
@@ -27,7 +27,7 @@ class PlanOptions:
     checkpoint: Path = option(MISSING, "Run folder or checkpoint.")
     env: str = option("gyrax/ArmPush-v0", "Id of a Gymnasium environment.")
     env_args: str = option("{}", "Arguments of the environment, as JSON.")
-    action_repeat: int = option(1, REPEAT)
+    action_repeat: int = option(1, REPEAT, least=1, most=10_000)
     data: list[Path] | None = option(None, DATA)
     planner: str = option(DEFAULTS.planner, f"One of {', '.join(PLANNERS)}.")
     objective: str = option(DEFAULTS.objective, f"One of {', '.join(OBJECTIVES)}.")
@@ -38,27 +38,47 @@ class PlanOptions:
         None, "EFFECTOR:BODIES:DISTANCE: bodies are pushed from behind; columns by patterns."
     )
     tolerance: float | None = option(
-        None, "Success within so many standard deviations, not by the environment's test."
+        None, "Success within so many standard deviations, not by the environment's test.", above=0
     )
-    goal_frames: int = option(60, "Frames from start to goal, where goals are recorded.")
-    frames: int | None = option(None, "Frames to reach it. [default: twice --goal-frames]")
-    episodes: int = option(40, "Pairs of start and goal.")
-    samples: int = option(DEFAULTS.samples, "Plans that are tried in an iteration.")
-    iterations: int = option(DEFAULTS.iterations, "Iterations of a search.")
+    goal_frames: int = option(
+        60, "Frames from start to goal, where goals are recorded.", least=1, most=10**6
+    )
+    frames: int | None = option(
+        None, "Frames to reach it. [default: twice --goal-frames]", least=1, most=10**6
+    )
+    episodes: int = option(40, "Pairs of start and goal.", least=1, most=100_000)
+    samples: int = option(
+        DEFAULTS.samples, "Plans that are tried in an iteration.", least=1, most=10**6
+    )
+    iterations: int = option(DEFAULTS.iterations, "Iterations of a search.", least=1, most=10_000)
     plan_horizon: int | None = option(
-        None, "Frames of a plan. [default: 20, or 8 where actions are no targets of positions]"
+        None,
+        "Frames of a plan. [default: 20, or 8 where actions are no targets of positions]",
+        least=1,
+        most=10_000,
     )
-    knots: int = option(DEFAULTS.knots, "Numbers an actuator that describe a plan.")
+    knots: int = option(
+        DEFAULTS.knots, "Numbers an actuator that describe a plan.", least=1, most=10_000
+    )
     replan_every: int | None = option(
         None,
         "Frames from plan to plan. [default: 5, or 2 where actions are no targets of positions]",
+        least=1,
     )
-    along: float = option(DEFAULTS.along, "Weight of the mean over the plan, beside its end.")
-    support: float = option(DEFAULTS.support, "Weight of actions that are unlike the data.")
-    approach: float = option(DEFAULTS.approach, "Weight of the way to the place behind the body.")
+    along: float = option(
+        DEFAULTS.along, "Weight of the mean over the plan, beside its end.", least=0
+    )
+    support: float = option(
+        DEFAULTS.support, "Weight of actions that are unlike the data.", least=0
+    )
+    approach: float = option(
+        DEFAULTS.approach, "Weight of the way to the place behind the body.", least=0
+    )
     against: str = option("all", "all, none, or a comma-separated list of rows.")
-    oracle_episodes: int = option(20, "Pairs on which the simulator itself is planned with.")
-    seed: int = option(1, "Seed of starts and goals, and of the planner.")
+    oracle_episodes: int = option(
+        20, "Pairs on which the simulator itself is planned with.", least=1, most=100_000
+    )
+    seed: int = option(1, "Seed of starts and goals, and of the planner.", least=0)
     json: bool = option(False, "Print JSON instead of a table.", "--json")
     video: Path | None = option(None, "Folder for films of successes and failures.")
     device: str = option("auto", DEVICE)
@@ -79,19 +99,6 @@ class PlanOptions:
             approach=self.approach,
         )
 
-    def checked(self) -> None:
-        """Raises `InputError` for a number that is out of range."""
-        for flag, value in (
-            ("--goal-frames", self.goal_frames),
-            ("--frames", 1 if self.frames is None else self.frames),
-            ("--episodes", self.episodes),
-            ("--oracle-episodes", self.oracle_episodes),
-        ):
-            if value < 1:
-                raise InputError(f"{flag} is {value}; give 1 or more.")
-        if self.seed < 0:
-            raise InputError(f"--seed is {self.seed}; give 0 or more.")
-
 
 @with_options(PlanOptions)
 def plan(options: PlanOptions) -> None:
@@ -106,7 +113,6 @@ def plan(options: PlanOptions) -> None:
     from gyrax.report.control_cases import film_files
     from gyrax.report.control_tables import control_tables
 
-    options.checked()
     against = chosen_rows(options.against)
     arguments = json_object(options.env_args, "--env-args")
     if options.video is not None:

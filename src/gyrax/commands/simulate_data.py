@@ -8,6 +8,7 @@ from rich.console import Console
 
 from gyrax._errors import InputError
 from gyrax.runtime.console import make_progress
+from gyrax.runtime.options import check_number
 
 
 def simulate_data(
@@ -21,9 +22,8 @@ def simulate_data(
 
     if not 1 <= cubes <= MAX_CUBES:
         raise InputError(f"--cubes is {cubes}; give 1 to {MAX_CUBES}.")
-    for flag, value, low in (("--episodes", episodes, 1), ("--seed", seed, 0)):
-        if value < low:
-            raise InputError(f"{flag} is {value}; give {low} or more.")
+    check_number("--episodes", episodes, least=1, most=10**6)
+    check_number("--seed", seed, least=0)
     console = Console()
     with make_progress(console) as progress:
         task = progress.add_task("simulating", total=episodes, note="episodes")

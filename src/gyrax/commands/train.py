@@ -10,12 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.commands.flags import DATA, DEVICE, PRESET, option, with_options, with_settings
+from gyrax.commands.flags import DATA, DEVICE, PRESET, with_options, with_settings
 from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.runtime.console import make_table, print_lines
 from gyrax.runtime.device import prepare_device
 from gyrax.runtime.locks import locked
+from gyrax.runtime.options import option
 from gyrax.runtime.processes import is_writer, join_processes, wait_for_all
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.dataset import Dataset
@@ -57,9 +58,9 @@ class TrainOptions:
     device: str = option("auto", DEVICE)
     coordinator: str | None = option(None, "host:port of process 0, to train in several processes.")
     num_processes: int | None = option(
-        None, "How many processes; a cluster's launcher is recognised."
+        None, "How many processes; a cluster's launcher is recognised.", least=1
     )
-    process_id: int | None = option(None, "Which of them this is; 0 writes all files.")
+    process_id: int | None = option(None, "Which of them this is; 0 writes all files.", least=0)
 
     def asked(self) -> str:
         """The flags, besides the settings, that a training goes on with as it was begun."""

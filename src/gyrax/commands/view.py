@@ -8,12 +8,13 @@ import typer
 from rich.console import Console
 
 from gyrax._errors import InputError
-from gyrax.commands.flags import DATA, DEVICE, option, with_options
+from gyrax.commands.flags import DATA, DEVICE, with_options
 from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.runtime.console import print_lines
 from gyrax.runtime.device import prepare_device
+from gyrax.runtime.options import option
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.dataset import Dataset
 from gyrax.training.trainer import Trained
@@ -25,22 +26,12 @@ class ViewOptions:
 
     data: list[Path] | None = option(None, DATA)
     split: str = option("test", "train, val or test.")
-    horizon: int = option(30, "Frames of a forecast; fewer where no episode is so long.")
-    episodes: int = option(10, "Most episodes on the page, each about 100 kB.")
-    samples: int = option(10, "Sampled forecasts from every start; 0: none.")
+    horizon: int = option(
+        30, "Frames of a forecast; fewer where no episode is so long.", least=1, most=100_000
+    )
+    episodes: int = option(10, "Most episodes on the page, each about 100 kB.", least=1)
+    samples: int = option(10, "Sampled forecasts from every start; 0: none.", least=0, most=10_000)
     device: str = option("auto", DEVICE)
-
-    def checked(self) -> None:
-        """Raise `InputError` for a value that cannot be used."""
-        from gyrax.evaluation.sampling import check_samples
-
-        if self.split not in SPLITS:
-            raise InputError(f"--split is {self.split!r}; give one of {', '.join(SPLITS)}.")
-        for flag, value in (("--horizon", self.horizon), ("--episodes", self.episodes)):
-            if value < 1:
-                raise InputError(f"{flag} is {value}; give 1 or more.")
-        if self.samples:
-            check_samples(self.samples)
 
 
 @with_options(ViewOptions)
@@ -49,9 +40,13 @@ def view(
 ) -> None:
     """Write a page that plays forecasts beside the truth, in the ball and on the robot."""
     from gyrax.evaluation.encoded import Encoded
+    from gyrax.evaluation.sampling import check_samples
     from gyrax.report.view.page import write_view
 
-    options.checked()
+    if options.split not in SPLITS:
+        raise InputError(f"--split is {options.split!r}; give one of {', '.join(SPLITS)}.")
+    if options.samples:
+        check_samples(options.samples)
     trained = Trained.of(open_checkpoint(run))
     prepare_device(options.device)
     console, data = Console(), options.data or [DEFAULT_FOLDER]

@@ -10,6 +10,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from gyrax._types import PRNGKey
+from gyrax.dynamics.require import numpy_for, require
 
 
 class PresampledPath(diffrax.AbstractBrownianPath):
@@ -34,9 +35,12 @@ class PresampledPath(diffrax.AbstractBrownianPath):
         cls, t0: Any, t1: Any, cells: int, dim: int, *, key: PRNGKey, dtype: Any = None
     ) -> "PresampledPath":
         """Draw the whole path, of shape `(dim,)`, in one call. Raises `ValueError` where `cells` is not
-        positive."""
+        positive, or (where traced, `eqx.error_if`) `t1` is not after `t0`."""
         if cells < 1:
             raise ValueError(f"cells is {cells}; a path needs at least one grid cell.")
+        xp = numpy_for(t0, t1)
+        span = t1 - t0
+        t1 = require(t1, (span > 0) & xp.isfinite(span), "a path needs a finite time t1 > t0.")
         normal = jr.normal(key, (cells, dim), dtype or jnp.result_type(float))
         scale = jnp.sqrt(jnp.asarray((t1 - t0) / cells, normal.dtype))
         return cls.from_increments(t0, t1, normal * scale)

@@ -3,34 +3,15 @@
 from typing import Any, TypeVar
 
 import diffrax
-import equinox as eqx
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from gyrax.dynamics.terms import PhaseState, Scalar
+from gyrax.dynamics.require import numpy_for, require
+from gyrax.dynamics.terms import LangevinDiffusion, LangevinDrift, PhaseState, Scalar
+from gyrax.geometry import conformal_factor
 
 T = TypeVar("T")
-
-
-def is_concrete(*values: Any) -> bool:
-    """Whether no leaf of `values` is being traced."""
-    return not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(values))
-
-
-def numpy_for(*values: Any) -> Any:
-    """NumPy where the values are known, so that a test of them is settled at once, even inside jit."""
-    return np if is_concrete(*values) else jnp
-
-
-def require(value: T, good: Any, message: str) -> T:
-    """`value`, where `good` is true; else raise. Use what it returns: jit attaches the check to that."""
-    if isinstance(good, jax.core.Tracer):
-        return eqx.error_if(value, ~good, message)
-    if not np.all(good):
-        raise ValueError(message)
-    return value
 
 
 def checked_state(y: PhaseState, path: Any, c: Scalar) -> PhaseState:
@@ -59,6 +40,29 @@ def checked_state(y: PhaseState, path: Any, c: Scalar) -> PhaseState:
     )
 
 
+def checked_field(value: T, drift: LangevinDrift, t0: Any, t1: Any, z: Any, args: Any) -> T:
+    """`value`, if the field is antisymmetric at `z` and at one more point of the ball, in general position:
+    a formula that is wrong may still vanish where a solve starts, as at the origin.
+
+    Where the field is NaN nothing is said of it.
+    """
+    if drift.field is None:
+        return value
+    good: Any = True
+    away = jnp.cos(jnp.arange(1.0, z.size + 1.0, dtype=z.dtype))
+    elsewhere = 0.5 * z + 0.3 * away / jnp.sqrt(drift.c * jnp.sum(away**2)).astype(z.dtype)
+    for t, place in ((t0, z), (t1, elsewhere)):
+        found = jnp.asarray(drift.field(t, place, args))
+        allowed = 16.0 * jnp.finfo(found.dtype).eps ** 0.5 * jnp.abs(found).max()
+        good = good & ~(jnp.abs(found + found.T).max() > allowed)
+    return require(
+        value,
+        good,
+        "field(t, z, args) is not antisymmetric, so that it would do work; return F with F.T = -F, for "
+        "instance 0.5 * (F - F.T).",
+    )
+
+
 def path_shape(path: Any) -> tuple[int, ...] | None:
     """The shape of a Brownian path's values, or None if the path does not have one."""
     shape = getattr(path, "shape", None)
@@ -81,8 +85,8 @@ def checked_step(value: T, t0: Any, t1: Any, path: Any, calls: int) -> T:
     return require(
         value,
         xp.less_equal(cell * calls, abs(t1 - t0) * (1.0 + 1e-4)),
-        "the VirtualBrownianTree is coarser than the solver's step, so that its increments would not "
-        f"be independent: build it with tol at most dt0/{calls}.",
+        "the VirtualBrownianTree is coarser than the solver's step, or than what a jump leaves of one, so "
+        f"that its increments would not be independent: build it with tol at most dt0/{calls}.",
     )
 
 
@@ -99,4 +103,58 @@ def checked_cover(value: T, t0: Any, t1: Any, path: Any) -> T:
         (xp.minimum(t0, t1) >= begin - slack) & (xp.maximum(t0, t1) <= end + slack),
         f"the Brownian path{shown} does not cover the times solved for; build it with the t0 and t1 "
         "of the solve.",
+    )
+
+
+def checked_times(value: T, t0: Any, dt: Any, steps: int) -> T:
+    """`value`, if the dtype of times tells the ends of steps apart, to a quarter of a step."""
+    xp = numpy_for(t0, dt)
+    spacing = xp.maximum(abs(t0), abs(t0 + steps * dt)) * jnp.finfo(jnp.result_type(float)).eps
+    shown = f" (t0 = {t0}, {steps} steps of {dt})" if xp is np else ""
+    return require(
+        value,
+        xp.less_equal(4.0 * spacing, abs(dt)),
+        f"{jnp.result_type(float)} does not tell the times of the steps apart{shown}; start at t0 = 0, "
+        "make fewer or longer steps, or use float64 (JAX_ENABLE_X64=1).",
+    )
+
+
+SHORTEST = 64.0
+"""How many units in the last place a step has to move a state that makes many of them."""
+
+
+def checked_motion(
+    y: PhaseState,
+    drift: LangevinDrift,
+    diffusion: LangevinDiffusion,
+    t0: Any,
+    dt: Any,
+    steps: int,
+    args: Any,
+) -> PhaseState:
+    """`y`, if rounding would not hold back a motion of so many steps.
+
+    In `steps` steps rounding can take up to `steps`·eps of a state. Where that is more than a hundredth or
+    so, a step must move the state by more than `SHORTEST`·eps of how far it will come, at the speed of
+    start, heat and force; and friction must change the momentum by as much.
+    """
+    tiny = SHORTEST * jnp.finfo(y.z.dtype).eps
+    if steps * tiny <= 1.0:
+        return y
+    dt, c = abs(dt), drift.c
+    scale = conformal_factor(y.z, c)
+    kick = jnp.asarray(drift.forces(t0, y.z, args).kick)
+    norm = lambda x: jnp.sqrt(jnp.sum(x * x))
+    heat = 0.0 if diffusion.path is None else jnp.sqrt(diffusion.temperature) / scale
+    speed, pull, whole = norm(y.p) / scale**2 + heat, norm(kick) / scale**2, steps * dt
+    reach = norm(y.z) + speed * whole + 0.5 * pull * whole**2
+    reach = jnp.minimum(reach, 1.0 / jnp.sqrt(c))
+    step = dt * jnp.maximum(speed, jnp.sqrt(pull * reach))
+    held = (step > 0) & (step < tiny * reach)
+    braked = (drift.friction == 0) | (drift.friction * dt >= tiny)
+    return require(
+        y,
+        ~held & braked,
+        f"{steps} steps this short are lost to rounding in {y.z.dtype}: make fewer, longer steps, or use "
+        "float64 (JAX_ENABLE_X64=1); and give friction so weak as 0.",
     )

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import diffrax
@@ -15,11 +14,16 @@ from jaxtyping import Array
 
 from gyrax._types import PRNGKey
 from gyrax.dynamics.brownian import PresampledPath
-from gyrax.dynamics.checks import checked_cover
+from gyrax.dynamics.checks import checked_cover, checked_motion
 from gyrax.dynamics.event_loop import run_with_jumps
 from gyrax.dynamics.jumps import JumpProcess
 from gyrax.dynamics.solution import Outcome, Simulation
-from gyrax.dynamics.solvers.base import checked_start, langevin_parts
+from gyrax.dynamics.solvers.base import (
+    checked_start,
+    langevin_parts,
+    require_on_ball,
+    trusted,
+)
 from gyrax.dynamics.terms import PhaseState, Scalar
 from gyrax.dynamics.time_grid import TimeGrid, time_grid
 
@@ -47,7 +51,8 @@ def simulate(
 
     - `terms`, `solver`: from `langevin_terms`, and any solver on the ball. Jumps fall between steps,
         so with them the Brownian path must be known at every time, as `diffrax.VirtualBrownianTree`.
-    - `t0`, `t1`, `dt0`: Python numbers; t1 > t0, a whole number of steps.
+    - `t0`, `t1`, `dt0`: Python numbers; t1 > t0, a whole number of steps, which the dtype of times and
+        that of the state can tell apart: see [`integrate`][gyrax.dynamics.integrate.integrate].
     - `y0`: where it starts, one [`PhaseState`][] with `z` and `p` of shape `(D,)`.
     - `args`: given to all functions of the terms and the jumps.
     - `jumps`: the process of jumps, or None.
@@ -60,19 +65,21 @@ def simulate(
     **Raises:** `ValueError` (under jit, `eqx.error_if`) for what cannot be simulated: see [`Outcome`][],
     [`langevin_terms`][] and the arguments above.
     """
+    require_on_ball(solver)
     grid = time_grid(t0, t1, dt0, saveat)
     parts = langevin_parts(terms)
     if jumps is not None:
         _check_jumps(parts.diffusion.path, key, max_jumps)
     if parts.drift.checked:
-        y0, _ = checked_start(parts, grid.t0, grid.t0 + grid.dt, y0, 0)
+        # A jump splits its step, each part of which asks the path anew.
+        splits = 1 if jumps is None else 2
+        y0, _ = checked_start(solver, terms, grid.t0, grid.t0 + grid.dt, y0, args, splits)
         y0 = checked_cover(y0, grid.t0, grid.t1, parts.diffusion.path)
-        solver.init(terms, grid.t0, grid.t0 + grid.dt, y0, args)  # its own checks of the terms
-    # What is checked once needs no check in the loop.
-    trusted = diffrax.MultiTerm(replace(parts.drift, checked=False), parts.diffusion)
+        y0 = checked_motion(y0, parts.drift, parts.diffusion, grid.t0, grid.dt, grid.steps, args)
+    terms = trusted(terms)  # what is checked once needs no check in the loop
     if jumps is None:
-        return _run_without_jumps(trusted, solver, grid, y0, args)
-    simulation = run_with_jumps(trusted, solver, grid, y0, args, key, jumps, max_jumps)
+        return _run_without_jumps(terms, solver, grid, y0, args)
+    simulation = run_with_jumps(terms, solver, grid, y0, args, key, jumps, max_jumps)
     return _refuse_failure(simulation) if throw else simulation
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from gyrax._errors import InputError
 
 LETTERS = "ABO"
+LONGEST = 32
+"""Letters of a word: each is compiled anew."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ def parse_word(word: str) -> tuple[Stage, ...]:
     if not is_word(word):
         stray = "".join(sorted(set(word.upper()) - set(LETTERS)))
         raise InputError(f"splitting word {word!r} has the stray letters {stray!r}; {remedy}.")
+    if len(word) > LONGEST:
+        raise InputError(f"a splitting word has {len(word)} letters; give at most {LONGEST}.")
     letters = word.upper()
     for needed in "AB":
         if needed not in letters:

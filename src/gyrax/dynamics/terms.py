@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 
 import diffrax
 import equinox as eqx
-import jax
-import jax.core
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from gyrax._types import Batched, Covector, Point, Scalar
+from gyrax.dynamics.require import coefficient, is_concrete
 from gyrax.geometry import conformal_factor
 from gyrax.geometry.safe import exact_product, safe_sqrt
 
@@ -61,7 +61,7 @@ class LangevinDrift(diffrax.AbstractTerm):
 
     **Fields:** `forces(t, z, args)`, of a point of shape `(D,)`, which returns [`Forces`][]; friction γ ≥ 0;
     coupling β of the field; curvature c > 0; `checked`, whether our solvers look at the initial state, the
-    first step and the path.
+    first step and the path; `field`, that of `forces`, for them to look at too.
     """
 
     forces: Callback
@@ -69,10 +69,16 @@ class LangevinDrift(diffrax.AbstractTerm):
     beta: Scalar
     c: Scalar
     checked: bool = eqx.field(static=True, default=False)
+    field: Callback | None = None
 
     def vf(self, t: Any, y: PhaseState, args: Any) -> PhaseState:
-        """The full coordinate drift, so that every diffrax solver integrates the same equation."""
+        """The full coordinate drift, so that every diffrax solver integrates the same equation.
+
+        NaN outside the ball where `checked`: a solver that steps out of it is not followed there.
+        """
         scale = conformal_factor(y.z, self.c)
+        if self.checked:
+            scale = jnp.where(self.c * jnp.sum(y.z**2) < 1.0, scale, jnp.nan)
         kick, field = self.forces(t, y.z, args)
         dp = -kick + self.c * jnp.sum(y.p**2) / scale * y.z - self.friction * y.p
         if field is not None:
@@ -135,8 +141,14 @@ def _within(path: Any, t: Any) -> Any:
     return jnp.where(near, jnp.clip(t, begin, end), t)
 
 
-def _concrete(x: Any) -> float | None:
-    return None if isinstance(x, jax.core.Tracer) else float(x)
+def _shaped(name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """`value`, if it has the shape that the state asks for: a scalar would broadcast without a word."""
+    if np.shape(value) != shape:
+        raise ValueError(
+            f"{name}(t, z, args) returned shape {np.shape(value)}; it must return shape {shape}, "
+            f"for a point of shape {shape[:1]}."
+        )
+    return value
 
 
 def langevin_terms(
@@ -164,33 +176,37 @@ def langevin_terms(
     - `field(t, z, args)`: an antisymmetric field strength F, shape `(D, D)`.
     - `beta`: coupling β of the field.
     - `c`: the ball has curvature −c.
-    - `checked`: whether our solvers refuse, at the start of a solve, a state that is not finite or
-        not in the ball, an empty step, and a path too coarse or too short for it. Under jit that is
-        one `eqx.error_if` a solve; `False` leaves it out.
+    - `checked`: whether coefficients that jit or vmap trace are looked at, and whether our solvers
+        refuse, at the start of a solve, a state that is not finite or not in the ball, an empty step,
+        a path too coarse or too short for it, and a field that is not antisymmetric there and at one
+        more point. Under jit each is an `eqx.error_if` a solve; `False` leaves them out. A solver of
+        diffrax's own, which could step out of the ball, then gets a NaN there.
 
-    **Raises:** `ValueError` for a negative friction, temperature or curvature, and for noise
-    (γT > 0) without a path.
+    **Raises:** `ValueError` (where traced, `eqx.error_if`) for a friction or temperature that is
+    negative, a curvature that is not positive, and any coefficient that is not one finite number;
+    for a force, control or field of the wrong shape; and for noise (γT > 0) without a path.
     """
-    for name, value, low in (("friction", friction, 0.0), ("temperature", temperature, 0.0)):
-        number = _concrete(value)
-        if number is not None and not number >= low:
-            raise ValueError(f"{name} is {number}; it must be zero or positive.")
-    curvature = _concrete(c)
-    if curvature is not None and not curvature > 0.0:
-        raise ValueError(f"c is {curvature}; the ball of curvature -c needs c > 0.")
-    if path is None and (_concrete(temperature) != 0.0 and _concrete(friction) != 0.0):
+    friction = coefficient("friction", friction, "zero or positive", checked)
+    temperature = coefficient("temperature", temperature, "zero or positive", checked)
+    beta = coefficient("beta", beta, "any", checked)
+    c = coefficient("c", c, "positive", checked)
+    noisy = [not is_concrete(x) or float(x) != 0.0 for x in (temperature, friction)]
+    if path is None and all(noisy):
         raise ValueError(
             f"temperature is {temperature} and path is None; pass a Brownian path of shape (D,), "
             "or temperature=0 for the noise-free dynamics."
         )
 
+    def turn(t: Any, z: Point, args: Any) -> Any:
+        return None if field is None else _shaped("field", field(t, z, args), (*z.shape, *z.shape))
+
     def forces(t: Any, z: Point, args: Any) -> Forces:
-        kick = grad_potential(t, z, args)
+        kick = _shaped("grad_potential", grad_potential(t, z, args), z.shape)
         if control is not None:
-            kick = kick - control(t, z, args)
-        return Forces(kick, None if field is None else field(t, z, args))
+            kick = kick - _shaped("control", control(t, z, args), z.shape)
+        return Forces(kick, turn(t, z, args))
 
     return diffrax.MultiTerm(
-        LangevinDrift(forces, friction, beta, c, checked),
+        LangevinDrift(forces, friction, beta, c, checked, None if field is None else turn),
         LangevinDiffusion(friction, temperature, path, c),
     )

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from gyrax.dynamics.checks import is_concrete
+from gyrax.dynamics.checks import checked_times
+from gyrax.dynamics.require import is_concrete
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def time_grid(
             f"t1 - t0 = {t1 - t0} is no whole number of steps of dt0 = {dt0}; use dt0 = "
             f"{(t1 - t0) / near} for {near} steps."
         )
-    return TimeGrid(t0, t1, steps, _saves(saveat, t0, (t1 - t0) / steps, steps))
+    dt = (t1 - t0) / steps
+    return checked_times(TimeGrid(t0, t1, steps, _saves(saveat, t0, dt, steps)), t0, dt, steps)
 
 
 def _saves(saveat: Any, t0: float, dt: float, steps: int) -> tuple[int, ...]:

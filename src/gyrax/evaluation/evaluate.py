@@ -28,6 +28,7 @@ from gyrax.evaluation.sampling import (
 from gyrax.evaluation.scores import Scored, score
 from gyrax.model.system import System
 from gyrax.model.trajectory import Trajectory
+from gyrax.runtime.options import check_number
 
 LONG = 30
 QUIET = Console(quiet=True)
@@ -55,8 +56,7 @@ class Options:
             ("--samples", self.samples, 0),
             ("--long", self.long, 0),
         ):
-            if value < low:
-                raise InputError(f"{flag} is {value}; give {low} or more.")
+            check_number(flag, value, least=low)
 
 
 @dataclass(frozen=True)

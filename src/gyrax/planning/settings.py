@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gyrax._errors import InputError
+from gyrax.runtime.options import check_number
 
 PLANNERS = ("cem", "icem", "mppi", "gradient")
 OBJECTIVES = ("features", "latent", "reach", "reward")
@@ -53,10 +54,9 @@ class PlanSettings:
             ("--replan-every", self.replan_every, 1),
             ("--along", self.along, 0),
             ("--support", self.support, 0),
-            ("--approach-weight", self.approach, 0),
+            ("--approach", self.approach, 0),
         ):
-            if not value >= low:
-                raise InputError(f"{flag} is {value}; give {low} or more.")
+            check_number(flag, value, least=low)
         if self.knots > self.horizon or self.replan_every > self.horizon:
             raise InputError(
                 f"--plan-horizon is {self.horizon}; give at least --knots {self.knots} and "

@@ -37,7 +37,7 @@ def make_plan(config: SimulationConfig) -> Plan:
     if rows < 4:
         raise InputError(
             f"--chains {config.chains} with dimension {config.dim} makes {row / 1e6:.0f} MB a saved "
-            f"state of {SAVED_BYTES / 1e6:.0f} MB in all; lower --chains."
+            f"state of {SAVED_BYTES / 1e6:.0f} MB in all; lower --chains or --dim."
         )
     cells = noise_cells(solver_by_name(config.solver))
     longest = min(

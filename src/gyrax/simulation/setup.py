@@ -1,8 +1,7 @@
 """What a simulation on the ball is asked to do: its parameters, their checks, and its potential."""
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,43 +9,40 @@ import jax.numpy as jnp
 
 from gyrax._errors import InputError
 from gyrax.dynamics import letters, solver_by_name
+from gyrax.dynamics.checks import SHORTEST
+from gyrax.runtime.options import check_options, option
 from gyrax.simulation.potentials import POTENTIALS
 
 WORLD_MODEL = "world-model"
-
-
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
 class SimulationConfig:
     """Every parameter of a simulation, with the help text of its command-line option."""
 
-    potential: str = _option(
+    potential: str = option(
         "harmonic",
         "harmonic: Φ = d(0,z)²/2. drive: Φ = -d(0,z), outward, of no normalisable law. "
         "double-well: Φ = d(z,a)² d(z,-a)²/ρ⁴ with ±a on the first axis at d(0,±a) = ρ = 1.5. "
         "world-model: that of --checkpoint, under uniform chart weights.",
     )
-    checkpoint: Path | None = field(
-        default=None,
-        metadata={"help": "Run folder or checkpoint, for --potential world-model."},
+    checkpoint: Path | None = option(None, "Run folder or checkpoint, for --potential world-model.")
+    dim: int = option(2, "Dimension of the ball; a world model has its own.", least=2, most=10_000)
+    temperature: float = option(0.3, "T.", least=0)
+    friction: float = option(1.0, "γ; 0 for no noise.", least=0)
+    field: float = option(0.0, "Magnetic field: the rate at which it turns velocities.")
+    curvature: float = option(
+        1.0, "c: the ball has curvature -c; a world model has its own.", least=1e-6, most=100
     )
-    dim: int = _option(2, "Dimension of the ball; a world model has its own.")
-    temperature: float = _option(0.3, "T.")
-    friction: float = _option(1.0, "γ; 0 for no noise.")
-    field: float = _option(0.0, "Magnetic field: the rate at which it turns velocities.")
-    curvature: float = _option(1.0, "c: the ball has curvature -c; a world model has its own.")
-    solver: str = _option("baoab", "Solver name or splitting word.")
-    dt: float = _option(0.05, "Time step.")
-    steps: int = _option(2000, "Number of steps.")
-    chains: int = _option(64, "Independent chains.")
-    jumps: bool = _option(
+    solver: str = option("baoab", "Solver name or splitting word.")
+    dt: float = option(0.05, "Time step.", above=0)
+    steps: int = option(2000, "Number of steps.", least=1, most=10**9)
+    chains: int = option(64, "Independent chains.", least=1)
+    jumps: bool = option(
         False, "Jumps z -> -z at exact times, which keep the law of the named potentials."
     )
-    jump_rate: float = _option(0.2, "Jumps per unit of time, with --jumps.")
-    seed: int = _option(0, "Random seed.")
+    jump_rate: float = option(0.2, "Jumps per unit of time, with --jumps.", above=0)
+    seed: int = option(0, "Random seed.", least=0)
 
     @property
     def thermostat(self) -> bool:
@@ -69,22 +65,8 @@ def describe(config: SimulationConfig) -> str:
 
 def check_config(config: SimulationConfig) -> None:
     """Raise `InputError` for the first parameter that cannot be simulated."""
-    whole = {"dim": 2, "steps": 1, "chains": 1, "seed": 0}
-    for name, low in whole.items():
-        if getattr(config, name) < low:
-            raise InputError(f"--{name} is {getattr(config, name)}; give {low} or more.")
-    if config.seed >= 2**32:
-        raise InputError(f"--seed is {config.seed}; give one below 2**32.")
-    ranges = (
-        ("a positive", lambda x: x > 0, ("dt", "curvature", "jump_rate")),
-        ("zero or a positive", lambda x: x >= 0, ("temperature", "friction")),
-        ("a finite", math.isfinite, ("field",)),
-    )
-    for expected, good, names in ranges:
-        for name in names:
-            value = getattr(config, name)
-            if not (good(value) and math.isfinite(value)):
-                raise InputError(f"--{name.replace('_', '-')} is {value}; give {expected} number.")
+    check_options(SimulationConfig, vars(config))
+    _check_resolved(config)
     if "O" not in letters(solver_by_name(config.solver)) and config.friction > 0:
         raise InputError(
             f"--solver {config.solver} has no O, so --friction {config.friction} would be left out; "
@@ -95,6 +77,31 @@ def check_config(config: SimulationConfig) -> None:
             f"--jump-rate {config.jump_rate} with --dt {config.dt} is over 10 jumps a step; lower one."
         )
     _potential_name(config)
+
+
+def _check_resolved(config: SimulationConfig) -> None:
+    """Raise `InputError` where the coordinates cannot hold what happens: the motion of a step, at the start's
+    mean distance of 1 in potentials of that size; friction; heat; or the whole ball, crossed in a step."""
+    kind = jnp.zeros(()).dtype
+    tiny, edge = SHORTEST * float(jnp.finfo(kind).eps), -float(jnp.log(4 * jnp.finfo(kind).eps))
+    finer = f"{kind} cannot hold" + ("" if kind == "float64" else " without JAX_ENABLE_X64=1")
+    dt, heat, brake = config.dt, config.temperature, config.friction * config.dt
+    if dt < tiny:
+        raise InputError(f"--dt is {dt:g}; give {tiny:.1g} or more: {finer} the motion of a step.")
+    if 0 < heat < tiny**2:
+        raise InputError(
+            f"--temperature is {heat:g}; give 0, or {tiny**2:.1g} or more: {finer} such small motions."
+        )
+    if 0 < brake < tiny:
+        raise InputError(
+            f"--friction {config.friction:g} with --dt {dt:g} slows by {brake:.1g} in a step, which {finer}; "
+            "raise one, or give --friction 0."
+        )
+    if heat**0.5 * dt > edge:
+        raise InputError(
+            f"--temperature {heat:g} with --dt {dt:g} crosses the whole ball in a step: {finer} more than a "
+            f"distance of {edge:.0f}; lower one."
+        )
 
 
 def _potential_name(config: SimulationConfig) -> str:

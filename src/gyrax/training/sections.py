@@ -11,23 +11,26 @@ def setting(
     flag: str,
     text: str,
     *,
-    above: int | None = None,
-    least: int | None = None,
+    above: float | int | None = None,
+    least: float | int | None = None,
+    most: float | int | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
     """A field with its flag, help text, and which values it takes."""
-    return field(metadata=dict(flag=flag, help=text, above=above, least=least, choices=choices))
+    metadata = dict(flag=flag, help=text, above=above, least=least, most=most, choices=choices)
+    return field(metadata=metadata)
 
 
 @dataclass(frozen=True)
 class DataSettings:
     """What of a data set a run sees."""
 
-    action_dim: int = setting("--action-dim", "Width of the actions", above=0)
+    action_dim: int = setting("--action-dim", "Width of the actions", above=0, most=10_000)
     action_history: int = setting(
         "--action-history",
         "Actions known at a frame: its own, and the last ones before it",
         above=0,
+        most=1000,
     )
     val_fraction: float = setting(
         "--val-fraction", "Share of episodes to validate on, as many again to test on", above=0
@@ -43,10 +46,12 @@ class DataSettings:
 class EncoderSettings:
     """The latent space: the ball, its atlas, and the networks into and out of it."""
 
-    latent_dim: int = setting("--latent-dim", "Dimension of the ball", least=2)
-    num_charts: int = setting("--num-charts", "Number of atlas charts", least=2)
-    hidden_dim: int = setting("--hidden-dim", "Encoder hidden width", above=0)
-    codes_per_chart: int = setting("--codes-per-chart", "VQ codes of each chart", least=2)
+    latent_dim: int = setting("--latent-dim", "Dimension of the ball", least=2, most=10_000)
+    num_charts: int = setting("--num-charts", "Number of atlas charts", least=2, most=10_000)
+    hidden_dim: int = setting("--hidden-dim", "Encoder hidden width", above=0, most=100_000)
+    codes_per_chart: int = setting(
+        "--codes-per-chart", "VQ codes of each chart", least=2, most=100_000
+    )
     linear: bool = setting(
         "--encoder-linear/--encoder-no-linear",
         "A linear path through the latent, started from principal components",
@@ -55,6 +60,7 @@ class EncoderSettings:
         "--encoder-waves",
         "Random waves of the features that a network beside the linear path sees; 0 for none",
         least=0,
+        most=100_000,
     )
     whole: bool = setting(
         "--latent-whole/--latent-quantised",
@@ -64,14 +70,16 @@ class EncoderSettings:
         "--decoder-plain/--decoder-spectral",
         "The decoder is an ordinary network, or spectral maps of each chart",
     )
-    curvature: float = setting("--curvature", "c > 0: the ball has curvature -c", above=0)
+    curvature: float = setting(
+        "--curvature", "c > 0: the ball has curvature -c", least=1e-6, most=100
+    )
 
 
 @dataclass(frozen=True)
 class WorldModelSettings:
     """The learned fields: their sizes, and how they start."""
 
-    d_model: int = setting("--wm-d-model", "Attention feature width", above=0)
+    d_model: int = setting("--wm-d-model", "Attention feature width", above=0, most=100_000)
     token_init: float = setting("--wm-token-init", "Standard deviation of initial tokens", above=0)
     output_init: float = setting(
         "--wm-output-init",
@@ -85,9 +93,14 @@ class WorldModelSettings:
         "--wm-orthonormal/--wm-coordinate",
         "Read forces in the orthonormal frame (times the conformal factor)",
     )
-    servo: int = setting("--wm-servo", "Hidden width of the servo force; 0 for none", least=0)
+    servo: int = setting(
+        "--wm-servo", "Hidden width of the servo force; 0 for none", least=0, most=100_000
+    )
     memory: int = setting(
-        "--wm-memory", "Width of the servo force's memory over frames; 0 for none", least=0
+        "--wm-memory",
+        "Width of the servo force's memory over frames; 0 for none",
+        least=0,
+        most=100_000,
     )
     linear_charts: bool = setting(
         "--wm-linear-charts/--wm-no-linear-charts",
@@ -112,8 +125,8 @@ class IntegrationSettings:
     """The equation of motion and how it is solved."""
 
     solver: str = setting("--solver", "Solver name or splitting word")
-    dt: float = setting("--wm-dt", "Integration time step", above=0)
-    substeps: int = setting("--wm-substeps", "Steps a frame of data", above=0)
+    dt: float = setting("--wm-dt", "Integration time step", least=1e-6, most=1000)
+    substeps: int = setting("--wm-substeps", "Steps a frame of data", above=0, most=10_000)
     friction: float = setting("--wm-gamma-friction", "Langevin friction", least=0)
     learn_friction: bool = setting("--wm-learn-friction/--wm-fixed-friction", "Train the friction")
     temperature: float = setting("--wm-T-c", "Thermostat temperature", least=0)
@@ -147,7 +160,7 @@ class IntegrationSettings:
 class EncoderPhase:
     """Phase 1."""
 
-    epochs: int = setting("--phase1-epochs", "Encoder warmup epochs (0 skips)", least=0)
+    epochs: int = setting("--phase1-epochs", "Encoder warmup epochs (0 skips)", least=0, most=10**6)
     lr: float = setting("--lr", "Phase 1 encoder learning rate", above=0)
 
 
@@ -155,7 +168,9 @@ class EncoderPhase:
 class WorldModelPhase:
     """Phase 2."""
 
-    epochs: int = setting("--phase2-epochs", "World-model warmup epochs (0 skips)", least=0)
+    epochs: int = setting(
+        "--phase2-epochs", "World-model warmup epochs (0 skips)", least=0, most=10**6
+    )
     lr: float = setting("--lr-wm", "Phase 2 world-model learning rate", above=0)
 
 
@@ -163,7 +178,9 @@ class WorldModelPhase:
 class JointPhase:
     """Phase 3."""
 
-    epochs: int = setting("--phase3-epochs", "Joint fine-tuning epochs (0 skips)", least=0)
+    epochs: int = setting(
+        "--phase3-epochs", "Joint fine-tuning epochs (0 skips)", least=0, most=10**6
+    )
     lr_encoder: float = setting("--lr-joint-encoder", "Phase 3 encoder learning rate", above=0)
     lr_world_model: float = setting("--lr-joint-wm", "Phase 3 world-model learning rate", above=0)
     encoder_scale: float = setting(
@@ -191,9 +208,9 @@ class TrainingSettings:
     phase2: WorldModelPhase
     phase3: JointPhase
     run: RunSettings
-    batch_size: int = setting("--batch-size", "Batch size", above=0)
+    batch_size: int = setting("--batch-size", "Batch size", above=0, most=10**6)
     sequence_length: int = setting(
-        "--sequence-length", "Frames from the start of a rollout to its end", least=2
+        "--sequence-length", "Frames from the start of a rollout to its end", least=2, most=100_000
     )
     grad_clip: float = setting("--grad-clip", "Largest gradient norm", above=0)
     schedule: str = setting(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, get_type_hints
 from gyrax._errors import InputError
 from gyrax.dynamics import letters, solver_by_name
 from gyrax.losses.total import TERMS
+from gyrax.runtime.options import check_number
 from gyrax.training.sections import (
     DataSettings,
     EncoderSettings,
@@ -39,6 +40,7 @@ class Settings:
         for leaf in LEAVES.values():
             _check_value(leaf, leaf.of(self))
         _check_together(self)
+        _check_sizes(self)
 
 
 class Leaf(NamedTuple):
@@ -48,8 +50,9 @@ class Leaf(NamedTuple):
     type: type
     flag: str
     help: str
-    above: int | None = None
-    least: int | None = None
+    above: float | int | None = None
+    least: float | int | None = None
+    most: float | int | None = None
     choices: tuple[str, ...] = ()
 
     @property
@@ -94,22 +97,43 @@ LEAVES = {leaf.key: leaf for leaf in (*_leaves(Settings, ()), *_weight_leaves())
 
 
 def _check_value(leaf: Leaf, value: Any) -> None:
-    if leaf.type is float and not math.isfinite(value):
-        raise InputError(f"{leaf.name} is {value}; give a finite number.")
     if leaf.choices and value not in leaf.choices:
         raise InputError(f"{leaf.name} is {value!r}; give one of {', '.join(leaf.choices)}.")
-    if leaf.above is not None and not value > leaf.above:
-        raise InputError(f"{leaf.name} is {value}; give a value above {leaf.above}.")
-    if leaf.least is not None and not value >= leaf.least:
-        raise InputError(f"{leaf.name} is {value}; give {leaf.least} or more.")
+    check_number(leaf.name, value, above=leaf.above, least=leaf.least, most=leaf.most)
+
+
+NUMBERS = 2**30
+"""The most numbers of one array: 4 GiB in float32."""
+
+
+def _check_sizes(settings: Settings) -> None:
+    """Refuse sizes whose product would not fit in memory: of an array that a step makes, or a parameter."""
+    named = lambda *keys: {LEAVES[key].name: LEAVES[key].of(settings) for key in keys}
+    for sizes in (
+        named("batch_size", "num_charts", "codes_per_chart", "latent_dim"),
+        named("batch_size", "num_charts", "latent_dim")
+        | {"--num-charts again": settings.encoder.num_charts},
+        named("num_charts", "latent_dim") | {"--latent-dim again": settings.encoder.latent_dim},
+        named("wm_d_model", "latent_dim") | {"--latent-dim again": settings.encoder.latent_dim},
+        named("hidden_dim", "num_charts") | {"--hidden-dim again": settings.encoder.hidden_dim},
+        named("hidden_dim", "encoder_waves"),
+        named("wm_servo") | {"--wm-servo again": settings.world_model.servo},
+        named("wm_memory") | {"--wm-memory again": settings.world_model.memory},
+        named("batch_size", "sequence_length", "wm_d_model"),
+        named("batch_size", "sequence_length", "hidden_dim"),
+        named("batch_size", "sequence_length", "action_history", "action_dim"),
+    ):
+        if math.prod(sizes.values()) > NUMBERS:
+            raise InputError(
+                f"{' times '.join(f'{name} {size}' for name, size in sizes.items())} is more than the "
+                f"{NUMBERS} numbers that an array may have; lower one."
+            )
 
 
 def _check_together(settings: Settings) -> None:
     """What no bound of a single setting says."""
     data, encoder, training = settings.data, settings.encoder, settings.training
     model, motion, weights = settings.world_model, settings.integration, settings.weights
-    if training.run.seed >= 2**32:
-        raise InputError(f"--seed is {training.run.seed}; give one below 2**32.")
     if data.val_fraction >= 0.5:
         raise InputError(f"--val-fraction is {data.val_fraction}; give one between 0 and 0.5.")
     if encoder.hidden_dim % 8:

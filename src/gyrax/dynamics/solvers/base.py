@@ -2,16 +2,19 @@
 the position has moved since the last one."""
 
 import abc
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import diffrax
 import equinox as eqx
+import jax
 import jax.lax as lax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from gyrax.dynamics.checks import checked_state, checked_step, numpy_for, require
+from gyrax.dynamics.checks import checked_field, checked_state, checked_step
 from gyrax.dynamics.flows import kick_flow, thermostat_flow
+from gyrax.dynamics.require import numpy_for, require
 from gyrax.dynamics.splitting import Stage
 from gyrax.dynamics.terms import Forces, LangevinDiffusion, LangevinDrift, PhaseState, Scalar
 
@@ -49,15 +52,57 @@ class SplittingState(NamedTuple):
 
 
 def checked_start(
-    parts: LangevinParts, t0: Any, t1: Any, y0: PhaseState, calls: int
+    solver: diffrax.AbstractSolver,
+    terms: Any,
+    t0: Any,
+    t1: Any,
+    y0: PhaseState,
+    args: Any,
+    parts: int = 1,
 ) -> tuple[PhaseState, Bool[Array, ""] | None]:
-    """Check the initial state, the first step, and that the path can be asked `calls` times in it."""
-    if not parts.drift.checked:
+    """Check the terms for `solver`, the initial state, the field, the first step, and that the path can be
+    asked as often as a step, which may fall into `parts`, asks it."""
+    drift, diffusion, direction = langevin_parts(terms)
+    if not drift.checked:
         return y0, None
-    path = parts.diffusion.path
-    y = checked_state(y0, path, parts.drift.c)
-    y = checked_step(y, t0 * parts.direction, t1 * parts.direction, path, calls)
+    word, begin, end = letters(solver), t0 * direction, t1 * direction
+    y = y0
+    if "O" not in word:
+        y = require(
+            y,
+            numpy_for(drift.friction).equal(drift.friction, 0.0),
+            f"the splitting word {word} has no O, so friction and noise would be left out: use a word "
+            "with O, such as BAOAB, or friction=0.",
+        )
+    y = checked_state(y, diffusion.path, drift.c)
+    y = checked_step(y, begin, end, diffusion.path, word.count("O") * parts)
+    y = checked_field(y, drift, begin, end, y.z, args)
     return y, jnp.isfinite(y.z).all()
+
+
+def trusted(terms: Any) -> Any:
+    """The terms without their checks, as they are or as diffrax has wrapped them."""
+    is_drift = lambda x: isinstance(x, LangevinDrift)
+    return jax.tree.map(
+        lambda x: replace(x, checked=False) if is_drift(x) else x, terms, is_leaf=is_drift
+    )
+
+
+def require_on_ball(solver: diffrax.AbstractSolver) -> None:
+    """Raise `ValueError` for a solver of diffrax's own, whose steps may leave the ball."""
+    inner: Any = solver
+    while isinstance(inner, diffrax.AbstractWrappedSolver) and not _knows_the_ball(inner):
+        inner = inner.solver
+    if not _knows_the_ball(inner):
+        name = type(inner).__name__
+        raise ValueError(
+            f"diffrax's {name} knows nothing of the ball and may step out of it; wrap it, as "
+            f"gyrax.dynamics.Projected(diffrax.{name}())."
+        )
+
+
+def _knows_the_ball(solver: Any) -> bool:
+    return type(solver).__module__.split(".")[0] != "diffrax"
 
 
 def nan_unless(valid: Bool[Array, ""] | None, y: PhaseState) -> PhaseState:
@@ -83,29 +128,13 @@ class AbstractSplitting(diffrax.AbstractStratonovichSolver):
         word = letters(self)
         return word.find("B") < word.find("A") and word.rfind("B") > word.rfind("A")
 
-    def _checked(self, drift: LangevinDrift, y: PhaseState) -> PhaseState:
-        """`y`, if no part of the equation is left out."""
-        if "O" in letters(self) or not drift.checked:
-            return y
-        return require(
-            y,
-            numpy_for(drift.friction).equal(drift.friction, 0.0),
-            f"the splitting word {letters(self)} has no O, so friction and noise would be left out: "
-            "use a word with O, such as BAOAB, or friction=0.",
-        )
-
     def init(self, terms: Any, t0: Any, t1: Any, y0: PhaseState, args: Any) -> SplittingState:
         """Check the terms and the start, and evaluate the force of the first kick."""
         parts = langevin_parts(terms)
-        y, valid = checked_start(
-            parts, t0, t1, self._checked(parts.drift, y0), self._path_queries(parts)
-        )
+        y, valid = checked_start(self, terms, t0, t1, y0, args)
         if not self._reuses_force:
             return SplittingState(None, valid)
         return SplittingState(parts.drift.forces(t0 * parts.direction, y.z, args), valid)
-
-    def _path_queries(self, parts: LangevinParts) -> int:
-        return 0 if parts.diffusion.path is None else letters(self).count("O")
 
     def step(
         self,

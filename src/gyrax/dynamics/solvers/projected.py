@@ -6,7 +6,7 @@ import diffrax
 import equinox as eqx
 import jax.numpy as jnp
 
-from gyrax.dynamics.solvers.base import checked_start, langevin_parts, nan_unless
+from gyrax.dynamics.solvers.base import checked_start, langevin_parts, nan_unless, trusted
 from gyrax.geometry import project
 
 
@@ -42,9 +42,8 @@ class Projected(diffrax.AbstractWrappedSolver):
 
     def init(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> Any:
         """The wrapped solver's own state, once the terms are known to be Langevin's."""
-        parts = langevin_parts(terms)
-        y, valid = checked_start(parts, t0, t1, y0, 0 if parts.diffusion.path is None else 1)
-        return self.solver.init(terms, t0, t1, y, args), valid
+        y, valid = checked_start(self, terms, t0, t1, y0, args)
+        return self.solver.init(trusted(terms), t0, t1, y, args), valid
 
     def step(
         self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any, solver_state: Any, made_jump: Any
@@ -52,8 +51,9 @@ class Projected(diffrax.AbstractWrappedSolver):
         """The wrapped step, projected."""
         drift = langevin_parts(terms).drift
         inner, valid = solver_state
+        # A stage, unlike a step, may look outside the ball.
         y1, error, info, inner, result = self.solver.step(
-            terms, t0, t1, nan_unless(valid, y0), args, inner, made_jump
+            trusted(terms), t0, t1, nan_unless(valid, y0), args, inner, made_jump
         )
         inside = eqx.tree_at(lambda y: y.z, y1, project(y1.z, jnp.asarray(drift.c, y1.z.dtype)))
         return inside, error, info | {"y1": inside}, (inner, valid), result
