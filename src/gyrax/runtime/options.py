@@ -66,5 +66,5 @@ def check_number(
         raise InputError(f"{flag} is {value}; give {most:.16g} or less.")
     if value < -most:
         raise InputError(f"{flag} is {value}; give {-most:.16g} or more.")
-    if isinstance(value, float) and 0 < abs(value) < SMALLEST:
+    if isinstance(value, float) and not least and 0 < abs(value) < SMALLEST:
         raise InputError(f"{flag} is {value}; give 0 or {SMALLEST:g} or more in size.")

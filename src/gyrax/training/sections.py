@@ -71,7 +71,7 @@ class EncoderSettings:
         "The decoder is an ordinary network, or spectral maps of each chart",
     )
     curvature: float = setting(
-        "--curvature", "c > 0: the ball has curvature -c", least=1e-6, most=100
+        "--curvature", "c > 0: the ball has curvature -c", least=1e-20, most=100
     )
 
 
