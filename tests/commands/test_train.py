@@ -255,6 +255,15 @@ def test_the_document_resumes_phase_2_to_train_phase_3(trained, tmp_path):
     assert plan_phases("all", make_settings(None, given, meta.settings), meta) == [3]
 
 
+def test_phase_2_is_preceded_by_what_phase_1_lacks(trained):
+    """So that a run killed in phase 1 goes on under the flags that it was begun with."""
+    meta = open_checkpoint(trained.out / "p1_epoch_00000").meta
+    assert plan_phases("2", meta.settings, None) == [1, 2]
+    assert plan_phases("2", meta.settings, meta) == [1, 2]
+    assert plan_phases("2", meta.settings, meta._replace(epochs=2)) == [2]
+    assert plan_phases("2", meta.settings, meta._replace(phase=2, epochs=1)) == [2]
+
+
 @pytest.mark.parametrize("flag", [["--episodes", "0"], ["--seed", "-1"]])
 def test_simulate_data_refuses_unusable_numbers(tmp_path, flag):
     refused("simulate-data", "--out", tmp_path / "d", *flag, says=f"{flag[0]} is {flag[1]}")

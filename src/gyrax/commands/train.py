@@ -102,7 +102,8 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
     phases = ("phase " if len(planned) == 1 else "phases ") + ", ".join(map(str, planned))
     console.print(f"running {phases} on {platform}{many} into {run}")
     if options.phase == "2" and planned[0] == 1:
-        console.print("there is no encoder yet, so phase 1 is trained first")
+        state = "there is no encoder" if resumed is None else "phase 1 is not finished"
+        console.print(f"{state} yet, so phase 1 is trained first")
     name = "the resumed run" if resumed is not None else options.preset or DEFAULT
     _print_changes(settings, name, console)
     changed = {} if base is None else differences(base, settings)

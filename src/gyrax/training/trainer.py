@@ -66,13 +66,13 @@ class Trained:
 
 
 def plan_phases(selection: str, settings: Settings, resumed: Meta | None) -> list[int]:
-    """The phases to run. Phase 2 without an encoder is preceded by phase 1.
+    """The phases to run. Phase 2 is preceded by phase 1 where that is not finished.
 
     Raises `InputError` where nothing is left to train.
     """
     phases = make_phases(settings)
     chosen = [1, 2, 3] if selection == "all" else [int(selection)]
-    if selection == "2" and resumed is None:
+    if selection == "2":
         chosen = [1, 2]
     if resumed is not None:
         chosen = [n for n in chosen if n >= resumed.phase]
