@@ -26,7 +26,7 @@ FLOORS = {
               ("system",)),
     "training": (("sections", "state", "support", "trackers"), ("log", "optimiser", "settings"),
                  ("build", "exported", "phases", "presets"), ("checkpoint", "step"),
-                 ("dataset", "fit", "resume", "run_folder"), ("trainer",)),
+                 ("dataset", "fit", "resume", "run_folder", "saver"), ("trainer",)),
     "planning": (("actions", "noise", "planner"),
                  ("cem", "gradient", "imagination", "mppi", "robot", "settings"), ("objective",),
                  ("controller",), ("setup",), ("agent",), ("assignment",), ("seeking",)),

@@ -39,7 +39,9 @@ def test_folders_that_would_lose_something(trained, tiny_folder, tmp_path):
     out = trained.out
     before = sorted(p.name for p in out.rglob("*"))
     line = refused("train", "--data", tiny_folder, "--out", out, *FLAGS, says="already holds a run")
-    assert f"`python cli.py train --resume {out} --phase all --data {tiny_folder}`" in line
+    asked = open_checkpoint(out).meta.asked
+    assert asked.startswith("--phase all --data /")
+    assert f"`python cli.py train --resume {out} {asked}`" in line
     refused(
         "train", "--phase", 2, "--data", tiny_folder, "--resume", out / "p1_epoch_00001",
         says="holds the checkpoint p3_epoch_00001.*--overwrite",

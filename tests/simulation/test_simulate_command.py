@@ -14,6 +14,7 @@ from scipy import integrate
 from commandline import call, refused
 from gyrax.commands.simulate import simulate
 from gyrax.data.normaliser import Normaliser
+from gyrax.runtime.checksums import write_sums
 from gyrax.simulation import plan as plans
 from gyrax.simulation.chains import run_chains
 from gyrax.simulation.law import exact_law
@@ -21,8 +22,9 @@ from gyrax.simulation.plan import make_plan
 from gyrax.simulation.potentials import POTENTIALS
 from gyrax.simulation.setup import SimulationConfig, resolve
 from gyrax.training.build import build_system
-from gyrax.training.checkpoint import Meta, Saver, open_checkpoint
+from gyrax.training.checkpoint import Meta, checkpoints_in, open_checkpoint
 from gyrax.training.presets import make_settings
+from gyrax.training.saver import Saver
 from gyrax.training.state import TrainState
 from gyrax.training.support import Support
 from tiny import TINY
@@ -229,8 +231,10 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs")
     for phase in (1, 2):
         state = TrainState(system, None, zero, zero + 2, jax.random.key(0), phase)
-        meta = Meta(settings, phase, 2, 8, "nowhere", "", (), tuple("abcdefgh"), tuple("abcdef"))
-        saver = Saver(out, phase, normaliser, support, meta)
+        names = tuple("abcdefgh"), tuple("abcdef")
+        meta = Meta(settings, phase, 2, 8, "nowhere", "", (), *names, 1, 32, "")
+        publish = lambda: [write_sums(each) for each in checkpoints_in(out)]
+        saver = Saver(out, publish, phase, normaliser, support, meta)
         saver(state)
         saver.finish()
     return out

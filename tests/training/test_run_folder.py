@@ -81,7 +81,7 @@ def contents(folder):
 
 def resumed_at(run, name):
     phase, epochs = int(name[1]), int(name[-5:]) + 1
-    meta = Meta(make_settings("default"), phase, epochs, 8, "", "", [], [], [], "")
+    meta = Meta(make_settings("default"), phase, epochs, 8, "", "", [], [], [], 1, 1, "")
     return Checkpoint(run / name, meta, {})
 
 

@@ -109,11 +109,13 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
     changed = {} if base is None else differences(base, settings)
     for leaf, (old, new) in changed.items():
         console.print(f"changed from the resumed run: {leaf.name} {old} -> {new}")
-    with locked(run) if is_writer() else nullcontext():
+    with (
+        tracked(tracker, run, to_dict(settings)) as track,
+        locked(run) if is_writer() else nullcontext(),
+    ):
         if is_writer():  # again: another run may have ended in it
             check_run_folder(run, resumed, options.overwrite)
-        with tracked(tracker, run, to_dict(settings)) as track:
-            trained = trainer.train(planned, track)
+        trained = trainer.train(planned, track)
         if is_writer():
             _finish(trained, dataset, options.data or (), console)
         wait_for_all("the run is finished")

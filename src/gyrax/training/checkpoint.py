@@ -2,8 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
@@ -18,7 +17,6 @@ from gyrax._errors import InputError
 from gyrax.data.normaliser import Normaliser
 from gyrax.model.system import System
 from gyrax.runtime.checksums import SUMS, damage_of
-from gyrax.runtime.files import check_room
 from gyrax.training.build import build_system
 from gyrax.training.exported import is_export, model_file, read_model
 from gyrax.training.presets import from_dict, to_dict
@@ -29,8 +27,6 @@ from gyrax.training.support import Support
 FORMAT = 9
 NAME = re.compile(r"p([123])_epoch_(\d{5})")
 SYSTEM = ".system"
-OVERHEAD = 2**20
-"""Bytes of a checkpoint beside its arrays, at most."""
 
 
 class Meta(NamedTuple):
@@ -97,74 +93,8 @@ class Checkpoint:
         return Support(**{name: self.arrays[f"support.{name}"] for name in names})
 
 
-class Saver:
-    """Saves the states of one phase in a folder, while training goes on.
-
-    `publish` is called when a checkpoint is whole and has its name in the folder.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        publish: Callable[[], None],
-        phase: int,
-        normaliser: Normaliser,
-        support: Support,
-        meta: Meta,
-    ):
-        self.meta, self.phase, self.publish = meta, phase, publish
-        self.statistics = _under("normaliser", normaliser) | _under("support", support)
-        self.folder, self.manager = folder, _manager(folder, phase, read_only=False)
-        self.pending = False
-
-    def __call__(self, state: TrainState) -> str:
-        """Begin to save, under the name that is returned. Raises `InputError` where that cannot be done."""
-        import orbax.checkpoint as ocp
-
-        epochs = int(state.epoch)
-        meta = self.meta._replace(phase=self.phase, epochs=epochs)
-        arrays = _named(state) | self.statistics
-        items = ocp.args.Composite(
-            arrays=ocp.args.StandardSave(arrays),
-            meta=ocp.args.JsonSave(meta.content()),
-        )
-        self.wait()
-        with _saving(self.folder):
-            # Where it fails for want of room, Orbax's threads print tracebacks of their own.
-            check_room(self.folder, OVERHEAD + sum(array.nbytes for array in arrays.values()))
-            self.manager.save(epochs - 1, args=items, force=True)
-        self.pending = True
-        return checkpoint_name(self.phase, epochs)
-
-    def wait(self) -> None:
-        """Wait until what was begun is saved, and publish it. Raises `InputError` where it cannot be."""
-        if not self.pending:
-            return
-        with _saving(self.folder):
-            self.manager.wait_until_finished()
-            self.publish()
-        self.pending = False
-
-    def finish(self) -> None:
-        """Wait until all that was begun is saved, and save no more."""
-        self.wait()
-        with _saving(self.folder):
-            self.manager.close()
-
-
-@contextmanager
-def _saving(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        # Orbax and TensorStore raise many kinds of errors where a folder cannot be written.
-        raise InputError(
-            f"{folder}: a checkpoint cannot be saved ({_reason(error)}); what was saved before is kept: make "
-            "room, or choose another folder with --out."
-        ) from None
-
-
-def _manager(folder: Path, phase: int, *, read_only: bool) -> Any:
+def manager_of(folder: Path, phase: int, *, read_only: bool) -> Any:
+    """Orbax's, of the checkpoints of a phase in a folder."""
     import orbax.checkpoint as ocp  # slow to import, and not needed to import gyrax
 
     # It warns of options that are meant as they are, and logs the errors that it raises, too.
@@ -235,8 +165,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
     except Exception as error:
         # Orbax and TensorStore raise many kinds of errors for a damaged folder, none in common.
         raise InputError(
-            f"{found}: cannot be read ({_reason(error)}); the checkpoint is incomplete: give another one, or "
-            "train again."
+            f"{found}: cannot be read ({reason_of(error)}); the checkpoint is incomplete: give another "
+            "one, or train again."
         ) from None
 
 
@@ -259,7 +189,7 @@ def _restore(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     match = NAME.fullmatch(path.name)
     assert match is not None
     phase, step = int(match[1]), int(match[2])
-    with _manager(path.parent, phase, read_only=True) as manager:
+    with manager_of(path.parent, phase, read_only=True) as manager:
         shapes = manager.item_metadata(step).arrays
         target = {k: np.zeros(v.shape, v.dtype) for k, v in dict(shapes).items()}
         items = ocp.args.Composite(
@@ -269,23 +199,12 @@ def _restore(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return dict(found.meta), found.arrays
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What an error says, briefly."""
     text = str(error).split("\n")[0]
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return f"{type(error).__name__}: {text[:60]} ... {text[-100:]}" if len(text) > 200 else text
-
-
-def _under(prefix: str, statistics: Any) -> dict[str, np.ndarray]:
-    """The fields of a dataclass of arrays and numbers, by prefixed names."""
-    return {f"{prefix}.{name}": np.asarray(value) for name, value in vars(statistics).items()}
-
-
-def _named(tree: Any) -> dict[str, Any]:
-    """The arrays of a pytree by path; random keys as their data."""
-    leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(tree, eqx.is_array))
-    raw = lambda x: jr.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
-    return {jax.tree_util.keystr(path): raw(leaf) for path, leaf in leaves}
 
 
 def fill(skeleton: Any, arrays: dict[str, np.ndarray], prefix: str, source: Path) -> Any:

@@ -25,13 +25,14 @@ from gyrax.runtime.processes import (
     wait_for_all,
 )
 from gyrax.training.build import build_system
-from gyrax.training.checkpoint import Checkpoint, Meta, Saver
+from gyrax.training.checkpoint import Checkpoint, Meta
 from gyrax.training.dataset import Dataset
 from gyrax.training.fit import DivergedError, Fit, check_finite
 from gyrax.training.log import RunLog, headline
 from gyrax.training.phases import Data, Latents, Phase, make_phases
 from gyrax.training.presets import to_dict
 from gyrax.training.run_folder import RunFolder
+from gyrax.training.saver import Saver
 from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
 from gyrax.training.step import encode_all, validate_frames, validate_windows
