@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+from rich.console import Console
 
 from commandline import FLAGS, done, refused
 from gyrax.training import trackers
@@ -14,7 +15,7 @@ EPOCHS = [(1, 0, {"loss": 3.0}), (1, 1, {"loss": 2.0}), (2, 0, {"loss": 1.5, "va
 
 def show(name, run):
     pytest.importorskip(TRACKERS[name][1])
-    with tracked(make_tracker(name), run, {"training": {"batch_size": 32}}) as track:
+    with tracked(make_tracker(name), run, {"training": {"batch_size": 32}}, Console()) as track:
         assert not run.exists()  # nothing is written before the first epoch
         for epoch in EPOCHS:
             track(*epoch)
@@ -86,6 +87,24 @@ def test_train_tells_a_tracker_what_it_logs(tiny_folder, tmp_path, monkeypatch):
     done("train", *flags, "--track", "recorder")
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert Recorder.told == [("run", 32), *log, "finished"] and len(log) == 2
+
+
+class Failing(Recorder):
+    """Loses its connection after an epoch."""
+
+    def epoch(self, phase, epoch, metrics):
+        super().epoch(phase, epoch, metrics)
+        if epoch == 1:
+            raise ConnectionError("reset by peer")
+
+
+def test_a_tracker_that_fails_ends_no_training(tmp_path):
+    console = Console(record=True, width=200)
+    with tracked(Failing(json), tmp_path, {"training": {"batch_size": 1}}, console) as track:
+        for epoch in range(4):
+            track(1, epoch, {"loss": 1.0})
+    assert [told["epoch"] for told in Failing.told[1:]] == [0, 1]
+    assert console.export_text().count("--track: stopped (ConnectionError: reset by peer)") == 1
 
 
 class Broken(Recorder):

@@ -110,7 +110,7 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
     for leaf, (old, new) in changed.items():
         console.print(f"changed from the resumed run: {leaf.name} {old} -> {new}")
     with (
-        tracked(tracker, run, to_dict(settings)) as track,
+        tracked(tracker, run, to_dict(settings), console) as track,
         locked(run) if is_writer() else nullcontext(),
     ):
         if is_writer():  # again: another run may have ended in it

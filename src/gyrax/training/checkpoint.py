@@ -133,7 +133,7 @@ def find_checkpoint(path: Path) -> Path:
     if not path.is_dir():
         raise InputError(
             f"{path}: there is no such checkpoint or run folder; give a run folder that "
-            "`python cli.py train` wrote, or one of the p?_epoch_????? folders in it."
+            "`python cli.py train` wrote, one of the p?_epoch_????? folders in it, or an exported model."
         )
     found = checkpoints_in(path)
     if not found:

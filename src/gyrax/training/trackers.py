@@ -8,7 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from gyrax._errors import InputError
+from gyrax.runtime.console import print_lines
 
 PROJECT = "gyrax"
 TENSORBOARD_FOLDER = "tensorboard"
@@ -126,11 +129,12 @@ def make_tracker(name: str) -> AbstractTracker:
 
 @contextmanager
 def tracked(
-    tracker: AbstractTracker | None, run: Path, settings: dict[str, Any]
+    tracker: AbstractTracker | None, run: Path, settings: dict[str, Any], console: Console
 ) -> Iterator[Track | None]:
     """What is to be called with every epoch while the run is shown; None without a tracker.
 
-    Raises `InputError` where it cannot start, such as without an account.
+    One that fails later than at its start is left out from then on, which the console says once: no training
+    ends for it. Raises `InputError` where it cannot start, such as without an account.
     """
     if tracker is None:
         yield None
@@ -138,11 +142,39 @@ def tracked(
     try:
         tracker.start(run, settings)
     except Exception as error:  # each library has its own, none in common
-        reason = f"{type(error).__name__}: {error}".split("\n")[0][:160]
         raise InputError(
-            f"--track: cannot start ({reason}); set it up as its own documentation says, or leave it out."
+            f"--track: cannot start ({_reason(error)}); set it up as its own documentation says, or leave "
+            "it out."
         ) from None
+    guarded = _Guarded(tracker, console)
     try:
-        yield tracker.epoch
+        yield guarded.epoch
     finally:
-        tracker.finish()
+        guarded.finish()
+
+
+class _Guarded:
+    def __init__(self, tracker: AbstractTracker, console: Console):
+        self.tracker, self.console, self.failed = tracker, console, False
+
+    def epoch(self, phase: int, epoch: int, metrics: dict[str, float]) -> None:
+        self._try(lambda: self.tracker.epoch(phase, epoch, metrics))
+
+    def finish(self) -> None:
+        self._try(self.tracker.finish)
+
+    def _try(self, call: Callable[[], None]) -> None:
+        if self.failed:
+            return
+        try:
+            call()
+        except Exception as error:
+            self.failed = True
+            said = (
+                f"--track: stopped ({_reason(error)}); training goes on, and log.jsonl has it all."
+            )
+            print_lines([said], self.console)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".split("\n")[0][:160]
