@@ -9,7 +9,7 @@ from typing import get_args
 import cli
 import numpy as np
 import pytest
-from typer.models import OptionInfo
+from typer.models import ArgumentInfo, OptionInfo
 
 from commandline import call
 
@@ -35,14 +35,16 @@ def declared():
     """Command, flag, and what the command cannot do without, for every flag of a number."""
     for command in cli.app.registered_commands:
         assert command.callback is not None
-        options = []
+        options, arguments = [], []
         for parameter in inspect.signature(command.callback).parameters.values():
             kind, option = get_args(parameter.annotation)[:2]
             if isinstance(option, OptionInfo):
                 names = option.param_decls or (f"--{parameter.name.replace('_', '-')}",)
                 required = parameter.default is inspect.Parameter.empty
                 options.append((names[0].split("/")[0], kind, required))
-        base = [f"{flag}=nowhere" for flag, _, required in options if required]
+            elif isinstance(option, ArgumentInfo):
+                arguments.append("nowhere")
+        base = [*arguments, *(f"{flag}=nowhere" for flag, _, required in options if required)]
         for flag, kind, _ in options:
             if {int, float} & {kind, *get_args(kind)}:
                 yield command.name, flag, base

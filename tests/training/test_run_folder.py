@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from gyrax.runtime.files import written_whole
 from gyrax.runtime.locks import locked
 from gyrax.training.checkpoint import Checkpoint, Meta
 from gyrax.training.log import read_log, write_log
@@ -152,6 +153,17 @@ def test_a_checkpoint_that_was_whole_when_the_process_was_killed_gets_its_place(
     put_checkpoint(folder.new, "p1_epoch_00007", "new")
     settle(tmp_path)
     assert contents(tmp_path)["p1_epoch_00007/arrays/a"] == "new"
+
+
+def test_what_a_killed_process_was_writing_is_cleared(tmp_path):
+    """Such as the figure, after the last checkpoint: nobody would write it again."""
+    with pytest.raises(KeyboardInterrupt), written_whole(tmp_path / "figure.png") as partial:
+        left = partial.name
+        raise KeyboardInterrupt
+    (tmp_path / left).write_text("half")
+    (tmp_path / ".of-the-user.partial").write_text("")
+    settle(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [".of-the-user.partial"]
 
 
 def test_a_run_that_is_being_written_is_not_settled(tmp_path):

@@ -58,7 +58,16 @@ def folder_written_whole(folder: Path) -> Iterator[Path]:
 
 def clear_partial(path: Path) -> None:
     """Remove what processes of this host that are gone left of `path`."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{_host()}-*.partial"):
+    _clear(path.parent, glob.escape(path.name))
+
+
+def clear_partials_in(folder: Path) -> None:
+    """The same of whatever they wrote into `folder`."""
+    _clear(folder, "*")
+
+
+def _clear(folder: Path, name: str) -> None:
+    for left in folder.glob(f".{name}.{_host()}-*.partial"):
         number = left.name.split("-")[-1].removesuffix(".partial")
         if number.isdigit() and (int(number) == os.getpid() or not _is_alive(int(number))):
             remove(left)

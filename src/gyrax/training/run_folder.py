@@ -14,7 +14,7 @@ from typing import Any
 
 from gyrax._errors import InputError
 from gyrax.runtime.checksums import write_sums
-from gyrax.runtime.files import is_partial, remove
+from gyrax.runtime.files import clear_partials_in, is_partial, remove
 from gyrax.runtime.locks import LOCK, locked
 from gyrax.training.checkpoint import NAME, Checkpoint, checkpoints_in, open_checkpoint
 from gyrax.training.exported import is_export
@@ -116,6 +116,8 @@ def settle(run: Path) -> None:
     if (run / NEW).is_dir():
         with locked(run):
             RunFolder(run).end()
+    if run.is_dir():
+        clear_partials_in(run)
 
 
 def check_run_folder(run: Path, resumed: Checkpoint | None, overwrite: bool) -> None:
