@@ -140,4 +140,5 @@ def assert_same(run: Path, undisturbed: Path) -> None:
     assert found["arrays"].keys() == wanted["arrays"].keys()
     for name, array in wanted["arrays"].items():
         np.testing.assert_array_equal(found["arrays"][name], array, err_msg=name)
-    assert not [p.name for p in run.iterdir() if p.name.startswith(".")]
+    hidden = [path.name for path in run.iterdir() if path.name.startswith(".")]
+    assert hidden == []

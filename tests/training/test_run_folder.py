@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from gyrax.runtime.files import written_whole
-from gyrax.runtime.locks import locked
+from gyrax.runtime.locks import LOCK, locked
 from gyrax.training.checkpoint import Checkpoint, Meta
 from gyrax.training.log import read_log, write_log
 from gyrax.training.presets import make_settings
@@ -161,6 +161,7 @@ def test_what_a_killed_process_was_writing_is_cleared(tmp_path):
         left = partial.name
         raise KeyboardInterrupt
     (tmp_path / left).write_text("half")
+    (tmp_path / LOCK).write_text("process 1 on another")
     (tmp_path / ".of-the-user.partial").write_text("")
     settle(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == [".of-the-user.partial"]

@@ -113,11 +113,14 @@ def settle(run: Path) -> None:
 
     Raises `InputError` where a process is still writing in it.
     """
-    if (run / NEW).is_dir():
-        with locked(run):
+    if not run.is_dir():
+        return
+    clear_partials_in(run)
+    if not (run / NEW).is_dir() and not (run / LOCK).exists():
+        return
+    with locked(run):
+        if (run / NEW).is_dir():
             RunFolder(run).end()
-    if run.is_dir():
-        clear_partials_in(run)
 
 
 def check_run_folder(run: Path, resumed: Checkpoint | None, overwrite: bool) -> None:
