@@ -13,6 +13,7 @@ from gyrax.training.checkpoint import Checkpoint, Meta
 from gyrax.training.log import read_log, write_log
 from gyrax.training.presets import make_settings
 from gyrax.training.run_folder import NEW, RunFolder, check_run_folder, settle
+from gyrax.training.trackers import TENSORBOARD_FOLDER
 
 
 class Killed(BaseException):
@@ -140,9 +141,24 @@ def test_a_run_killed_before_its_first_checkpoint_is_free(tmp_path):
     run = tmp_path / "run"
     RunFolder(run).begin({})
     (run / NEW / "p1_epoch_00000.orbax-checkpoint-tmp").mkdir()
+    (run / TENSORBOARD_FOLDER).mkdir()  # begun with the first epoch
     check_run_folder(run, None, overwrite=False)
     settle(run)
-    assert list(run.iterdir()) == []
+    assert [file.name for file in run.iterdir()] == [TENSORBOARD_FOLDER]
+
+
+def test_what_a_tracker_showed_of_a_replaced_run_goes_with_it(tmp_path):
+    """And not what it shows of the new one."""
+    put_checkpoint(tmp_path, "p1_epoch_00000", "old")
+    events = tmp_path / TENSORBOARD_FOLDER
+    events.mkdir()
+    (events / "old").write_text("")
+    folder = RunFolder(tmp_path)
+    folder.begin({})
+    (events / "new").write_text("")
+    put_checkpoint(folder.new, "p1_epoch_00000", "new")
+    folder.end()
+    assert [file.name for file in events.iterdir()] == ["new"]
 
 
 def test_a_checkpoint_that_was_whole_when_the_process_was_killed_gets_its_place(tmp_path):

@@ -1,6 +1,5 @@
 """The cells of an ablation: a variant trained with a seed, kept in a file of its own."""
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from gyrax.ablation.variants import Variant
 from gyrax.evaluation.contestants import makers
 from gyrax.evaluation.encoded import Encoded
 from gyrax.evaluation.forecasts import decode, forecast
+from gyrax.runtime.checksums import facts_digest
 from gyrax.runtime.console import make_progress
 from gyrax.runtime.files import written_whole
 from gyrax.training.fit import DivergedError, fit_each
@@ -37,7 +37,7 @@ class Place:
     def of(cls, out: Path, variant: Variant, seed: int, identity: str) -> "Place":
         """`identity` is that of the latents."""
         facts = [FORMAT, to_dict(variant.settings), variant.flat, seed, identity]
-        key = _digest(facts)
+        key = facts_digest(facts)
         slug = re.sub(r"[^A-Za-z0-9.=_-]+", "_", variant.name)[:60]
         return cls(out / "cells" / f"{slug}-seed{seed}-{key[:8]}.json", key, seed)
 
@@ -47,7 +47,7 @@ class Place:
             return None
         try:
             cell = json.loads(self.file.read_text())
-            if cell.pop("digest") != _digest(cell) or cell["key"] != self.key:
+            if cell.pop("digest") != facts_digest(cell) or cell["key"] != self.key:
                 raise ValueError("not what was written")
             return cell
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -58,12 +58,8 @@ class Place:
     def write(self, variant: Variant, found: dict[str, Any]) -> dict[str, Any]:
         """Keep what was found, and return the whole cell."""
         cell = {"key": self.key, "variant": variant.name, "seed": self.seed, **found}
-        write_json(self.file, cell | {"digest": _digest(cell)})
+        write_json(self.file, cell | {"digest": facts_digest(cell)})
         return cell
-
-
-def _digest(facts: Any) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.runtime.device import prepare_device
 from gyrax.runtime.locks import locked
-from gyrax.runtime.options import option
+from gyrax.runtime.options import check_choice, option
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.presets import make_settings
 from gyrax.training.resume import ENCODER, check_shared
@@ -41,8 +41,7 @@ class AblateOptions:
 
     def __post_init__(self) -> None:
         """Reject unusable values, each with its flag."""
-        if self.split not in SPLITS:
-            raise InputError(f"--split is {self.split!r}; give one of {', '.join(SPLITS)}.")
+        check_choice("--split", self.split, SPLITS)
         if self.out.exists() and not self.out.is_dir():
             raise InputError(f"{self.out}: is a file; give a folder with --out.")
 

@@ -11,7 +11,7 @@ from gyrax._errors import InputError
 from gyrax.commands.flags import Device, with_settings
 from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import prepare_device
-from gyrax.runtime.options import check_number
+from gyrax.runtime.options import check_choice, check_number
 from gyrax.training.presets import make_settings
 from gyrax.training.settings import LEAVES
 
@@ -69,8 +69,7 @@ def bench(
 
 def _check(what: str, rounds: int, out: Path | None, given: dict[str, Any]) -> None:
     """Raise `InputError` for an unknown measurement, or a flag that it does not take."""
-    if what not in KINDS:
-        raise InputError(f"--what is {what!r}; give one of {', '.join(KINDS)}.")
+    check_choice("--what", what, KINDS)
     check_number("--rounds", rounds, least=1, most=10_000)
     if given and what == "growth":
         flag = LEAVES[next(iter(given))].name

@@ -9,7 +9,7 @@ from rich.console import Console
 from gyrax._errors import InputError
 from gyrax.commands.flags import REPEAT, json_object, with_options
 from gyrax.runtime.console import make_progress, print_lines
-from gyrax.runtime.options import option
+from gyrax.runtime.options import check_choice, option
 
 if TYPE_CHECKING:
     from gyrax.envs.bridge import Bridge
@@ -53,8 +53,7 @@ class CollectOptions:
 
         if self.frames is not None and self.frames < SHORTEST:
             raise InputError(f"--frames is {self.frames}; give {SHORTEST} or more.")
-        if self.policy not in POLICIES:
-            raise InputError(f"--policy is {self.policy!r}; give one of {', '.join(POLICIES)}.")
+        check_choice("--policy", self.policy, POLICIES)
         if (self.policy == "planner") != (self.checkpoint is not None):
             raise InputError(
                 "--policy planner and --checkpoint RUN go together; give both or neither."

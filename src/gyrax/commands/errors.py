@@ -3,13 +3,18 @@
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import typer
 from typer.core import TyperGroup
 
 from gyrax._errors import InputError
+
+
+def _refuse(said: str) -> NoReturn:
+    print(f"error: {said}", file=sys.stderr)
+    raise typer.Exit(2) from None
 
 
 def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -21,28 +26,23 @@ def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(2) from None
+            _refuse(str(error))
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
                 raise
-            print(
-                "error: out of memory; lower the sizes that were given, such as --batch-size: "
-                f"{str(error).splitlines()[0][:160]}",
-                file=sys.stderr,
+            _refuse(
+                "out of memory; lower the sizes that were given, such as --batch-size: "
+                f"{str(error).splitlines()[0][:160]}"
             )
-            raise typer.Exit(2) from None
         except BrokenPipeError:  # whoever reads what is printed has enough
             raise
         except OSError as error:
             place = "" if error.filename is None else f"{error.filename}: "
             reason = error.strerror or str(error) or type(error).__name__
-            print(
-                f"error: {place}{reason}; what was finished before is kept: check the name, the permissions "
-                "and the free space there.",
-                file=sys.stderr,
+            _refuse(
+                f"{place}{reason}; what was finished before is kept: check the name, the permissions and the "
+                "free space there."
             )
-            raise typer.Exit(2) from None
         except KeyboardInterrupt:
             print("interrupted; what was finished before is kept", file=sys.stderr)
             raise typer.Exit(130) from None
@@ -64,5 +64,4 @@ class Commands(TyperGroup):
         except UsageError as error:
             where = error.ctx.command_path if error.ctx else ctx.command_path
             said = " ".join(error.format_message().split()).rstrip(".")
-            print(f"error: {said}; see {where} --help.", file=sys.stderr)
-            raise typer.Exit(2) from None
+            _refuse(f"{said}; see {where} --help.")

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gyrax._errors import InputError
 from gyrax.commands.flags import DATA, DEVICE, with_options
 from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.runtime.console import print_lines
 from gyrax.runtime.device import prepare_device
-from gyrax.runtime.options import option
+from gyrax.runtime.options import check_choice, option
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.dataset import Dataset
 from gyrax.training.trainer import Trained
@@ -54,8 +53,7 @@ def evaluate(options: EvaluateOptions) -> None:
     from gyrax.report.page import write_report
     from gyrax.report.tables import report_tables
 
-    if options.split not in SPLITS:
-        raise InputError(f"--split is {options.split!r}; give one of {', '.join(SPLITS)}.")
+    check_choice("--split", options.split, SPLITS)
     asked = Options(
         options.seeds, options.samples, options.long, options.baselines, options.distances
     )

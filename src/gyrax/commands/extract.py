@@ -14,7 +14,7 @@ from gyrax.data.features.state import DEFAULT_BATCH, StateBackbone
 from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
 from gyrax.runtime.console import make_progress
 from gyrax.runtime.device import DEVICES
-from gyrax.runtime.options import option
+from gyrax.runtime.options import check_choice, option
 
 BACKBONES = ("state", "smolvla")
 
@@ -41,12 +41,8 @@ class ExtractOptions:
 
     def __post_init__(self) -> None:
         """Reject unusable values, each with its flag."""
-        if self.backbone not in BACKBONES:
-            raise InputError(
-                f"--backbone is {self.backbone!r}; give one of {', '.join(BACKBONES)}."
-            )
-        if self.device not in DEVICES:
-            raise InputError(f"--device is {self.device!r}; give one of {', '.join(DEVICES)}.")
+        check_choice("--backbone", self.backbone, BACKBONES)
+        check_choice("--device", self.device, DEVICES)
         given = {
             "--weights": self.weights,
             "--camera": self.camera,

@@ -9,14 +9,13 @@ from typing import Any
 
 from rich.console import Console
 
-from gyrax._errors import InputError
 from gyrax.commands.flags import DATA, DEVICE, PRESET, with_options, with_settings
 from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.runtime.console import make_table, print_lines
 from gyrax.runtime.device import prepare_device
 from gyrax.runtime.locks import locked
-from gyrax.runtime.options import option
+from gyrax.runtime.options import check_choice, option
 from gyrax.runtime.processes import is_writer, join_processes, wait_for_all
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.dataset import Dataset
@@ -72,8 +71,7 @@ class TrainOptions:
 @with_options(TrainOptions)
 def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
     """Train encoder (phase 1), world model (2), both together (3), or all in turn."""
-    if options.phase not in PHASES:
-        raise InputError(f"--phase is {options.phase!r}; give one of {', '.join(PHASES)}.")
+    check_choice("--phase", options.phase, PHASES)
     join_processes(options.coordinator, options.num_processes, options.process_id)
     platform = prepare_device(options.device)
     tracker = make_tracker(options.track) if options.track and is_writer() else None

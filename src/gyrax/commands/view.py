@@ -7,14 +7,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gyrax._errors import InputError
 from gyrax.commands.flags import DATA, DEVICE, with_options
 from gyrax.data.frames import load_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.data.windows import SPLITS
 from gyrax.runtime.console import print_lines
 from gyrax.runtime.device import prepare_device
-from gyrax.runtime.options import option
+from gyrax.runtime.options import check_choice, option
 from gyrax.training.checkpoint import open_checkpoint
 from gyrax.training.dataset import Dataset
 from gyrax.training.trainer import Trained
@@ -43,8 +42,7 @@ def view(
     from gyrax.evaluation.sampling import check_samples
     from gyrax.report.view.page import write_view
 
-    if options.split not in SPLITS:
-        raise InputError(f"--split is {options.split!r}; give one of {', '.join(SPLITS)}.")
+    check_choice("--split", options.split, SPLITS)
     if options.samples:
         check_samples(options.samples)
     trained = Trained.of(open_checkpoint(run))

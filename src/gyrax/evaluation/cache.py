@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Console
 
 import gyrax
 from gyrax.evaluation.encoded import Encoded
+from gyrax.runtime.checksums import facts_digest
 from gyrax.runtime.files import written_whole
 from gyrax.training.presets import to_dict
 
@@ -43,7 +43,7 @@ class Cache:
         for part in ("phase1", "phase3", "run"):
             del settings["training"][part]
         facts = [source_digest(), self.encoded.identity, settings, epochs]
-        key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        key = facts_digest(facts)
         return self.run / FOLDER / f"{name}-seed{seed}-{key[:16]}.eqx"
 
     def load(self, name: str, seed: int, epochs: int, skeleton: Any) -> Any | None:

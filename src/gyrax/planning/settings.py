@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gyrax._errors import InputError
-from gyrax.runtime.options import check_number
+from gyrax.runtime.options import check_choice, check_number
 
 PLANNERS = ("cem", "icem", "mppi", "gradient")
 OBJECTIVES = ("features", "latent", "reach", "reward")
@@ -44,8 +44,7 @@ class PlanSettings:
             ("--planner", self.planner, PLANNERS),
             ("--objective", self.objective, OBJECTIVES),
         ):
-            if value not in known:
-                raise InputError(f"{flag} is {value!r}; give one of {', '.join(known)}.")
+            check_choice(flag, value, known)
         for flag, value, low in (
             ("--samples", self.samples, 1),
             ("--iterations", self.iterations, 1),

@@ -13,8 +13,9 @@ from gyrax._version import __version__
 from gyrax.report.features import feature_table, position_line
 from gyrax.training.checkpoint import SYSTEM, Checkpoint, checkpoints_in
 from gyrax.training.presets import DEFAULT, differences, load_preset
+from gyrax.training.run_folder import FIGURE
 
-FIGURE, REPORT = "figure.png", "report.json"
+REPORT = "report.json"
 LICENSE = re.compile(r"[a-z0-9][a-z0-9.\-]*")
 
 

@@ -1,12 +1,19 @@
-"""Checksums of the files in a folder, kept beside them."""
+"""Checksums: of the files in a folder, kept beside them, and of facts."""
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 from gyrax.runtime.files import written_whole
 
 SUMS = "SHA256SUMS"
 """The file of a folder's checksums, as `sha256sum --check` reads it."""
+
+
+def facts_digest(facts: Any) -> str:
+    """A digest of what JSON holds, whatever the order of its names."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def write_sums(folder: Path) -> None:

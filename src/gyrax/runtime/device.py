@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from gyrax._errors import InputError
+from gyrax.runtime.options import check_choice
 
 
 def cache_folder() -> Path:
@@ -113,8 +114,7 @@ def prepare_device(device: str) -> str:
 
     Raises `InputError` for any other, and where CUDA is asked for and not there.
     """
-    if device not in DEVICES:
-        raise InputError(f"--device is {device!r}; give one of {', '.join(DEVICES)}.")
+    check_choice("--device", device, DEVICES)
     use_measured_compiler()
     _keep_programs(cache_folder())
     if device == "cpu":

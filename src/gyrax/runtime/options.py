@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gyrax._errors import InputError
@@ -38,6 +38,13 @@ def check_options(options: type, values: Mapping[str, Any]) -> None:
     for each in dataclasses.fields(options):
         bounds = {name: each.metadata.get(name) for name in ("above", "least", "most")}
         check_number(flag_of(each), values[each.name], **bounds)
+
+
+def check_choice(flag: str, value: Any, choices: Iterable[str]) -> None:
+    """Raise `InputError` for what is none of the choices."""
+    known = tuple(choices)
+    if value not in known:
+        raise InputError(f"{flag} is {value!r}; give one of {', '.join(known)}.")
 
 
 def check_number(

@@ -19,6 +19,7 @@ from gyrax.runtime.locks import LOCK, locked
 from gyrax.training.checkpoint import NAME, Checkpoint, checkpoints_in, open_checkpoint
 from gyrax.training.exported import is_export
 from gyrax.training.log import read_log, write_log
+from gyrax.training.trackers import TENSORBOARD_FOLDER
 
 SETTINGS_FILE = "config.json"
 LOG_FILE = "log.jsonl"
@@ -26,8 +27,9 @@ FIGURE = "figure.png"
 NEW = ".new"
 REPLACED = "replaced.json"
 """In `NEW` until the first checkpoint is whole: the names in the run folder that go then."""
-RESULTS = (FIGURE, "report*.html", "report*.json", "view*.html", "baselines", "figures")
-"""What is made of checkpoints."""
+RESULTS = (FIGURE, "report*.html", "report*.json", "view*.html", "baselines", "figures",
+           f"{TENSORBOARD_FOLDER}/*")  # fmt: skip
+"""What is made of checkpoints, or beside them."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class RunFolder:
             if not there:
                 return []
         results = (file for pattern in RESULTS for file in self.path.glob(pattern))
-        return [file.name for file in (*there, *results)]
+        return [str(file.relative_to(self.path)) for file in (*there, *results)]
 
 
 def _is_in(checkpoint: Checkpoint, run: Path) -> bool:
@@ -149,7 +151,7 @@ def check_run_folder(run: Path, resumed: Checkpoint | None, overwrite: bool) -> 
         )
 
 
-_FREE = (SETTINGS_FILE, LOG_FILE, NEW, LOCK)
+_FREE = (SETTINGS_FILE, LOG_FILE, NEW, LOCK, TENSORBOARD_FOLDER)
 """What a run may leave that ended before its first checkpoint: nothing is lost with it."""
 
 

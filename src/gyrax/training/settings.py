@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_type_hints
 from gyrax._errors import InputError
 from gyrax.dynamics import letters, solver_by_name
 from gyrax.losses.total import TERMS
-from gyrax.runtime.options import check_number
+from gyrax.runtime.options import check_choice, check_number
 from gyrax.training.sections import (
     DataSettings,
     EncoderSettings,
@@ -97,8 +97,8 @@ LEAVES = {leaf.key: leaf for leaf in (*_leaves(Settings, ()), *_weight_leaves())
 
 
 def _check_value(leaf: Leaf, value: Any) -> None:
-    if leaf.choices and value not in leaf.choices:
-        raise InputError(f"{leaf.name} is {value!r}; give one of {', '.join(leaf.choices)}.")
+    if leaf.choices:
+        check_choice(leaf.name, value, leaf.choices)
     check_number(leaf.name, value, above=leaf.above, least=leaf.least, most=leaf.most)
 
 

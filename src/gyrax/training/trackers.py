@@ -12,6 +12,7 @@ from rich.console import Console
 
 from gyrax._errors import InputError
 from gyrax.runtime.console import print_lines
+from gyrax.runtime.options import check_choice
 
 PROJECT = "gyrax"
 TENSORBOARD_FOLDER = "tensorboard"
@@ -62,12 +63,22 @@ class TensorBoard(AbstractTracker):
             self._writer.close()
 
 
-def _record(phase: int, epoch: int, metrics: dict[str, float]) -> dict[str, Any]:
-    """An epoch's numbers under its phase."""
-    return {f"phase{phase}/{name}": x for name, x in {"epoch": epoch, **metrics}.items()}
+class AbstractRecords(AbstractTracker):
+    """One that gets a record an epoch, and keeps its own files. **Fields:** `run`, what it has begun."""
+
+    run: Any
+
+    def epoch(self, phase: int, epoch: int, metrics: dict[str, float]) -> None:
+        """One record: the epoch's numbers under its phase."""
+        named = {"epoch": epoch, **metrics}
+        self.run.log({f"phase{phase}/{name}": value for name, value in named.items()})
+
+    def finish(self) -> None:
+        """End the run."""
+        self.run.finish()
 
 
-class Wandb(AbstractTracker):
+class Wandb(AbstractRecords):
     """Weights & Biases; it keeps its own files where `WANDB_DIR` says, and goes by `WANDB_MODE`."""
 
     def start(self, run: Path, settings: dict[str, Any]) -> None:
@@ -76,29 +87,13 @@ class Wandb(AbstractTracker):
         for phase in (1, 2, 3):
             self.run.define_metric(f"phase{phase}/*", step_metric=f"phase{phase}/epoch")
 
-    def epoch(self, phase: int, epoch: int, metrics: dict[str, float]) -> None:
-        """One record."""
-        self.run.log(_record(phase, epoch, metrics))
 
-    def finish(self) -> None:
-        """End the run."""
-        self.run.finish()
-
-
-class Trackio(AbstractTracker):
+class Trackio(AbstractRecords):
     """Trackio; it keeps its own files where `TRACKIO_DIR` says."""
 
     def start(self, run: Path, settings: dict[str, Any]) -> None:
         """Without a dashboard, which `trackio show` opens."""
         self.run = self.library.init(project=PROJECT, name=run.name, config=settings, embed=False)
-
-    def epoch(self, phase: int, epoch: int, metrics: dict[str, float]) -> None:
-        """One record."""
-        self.run.log(_record(phase, epoch, metrics))
-
-    def finish(self) -> None:
-        """End the run."""
-        self.run.finish()
 
 
 TRACKERS: dict[str, tuple[type[AbstractTracker], str]] = {
@@ -111,8 +106,7 @@ TRACKERS: dict[str, tuple[type[AbstractTracker], str]] = {
 
 def make_tracker(name: str) -> AbstractTracker:
     """The tracker of that name. Raises `InputError` for an unknown one, or one that is not installed."""
-    if name not in TRACKERS:
-        raise InputError(f"--track is {name!r}; give one of {', '.join(TRACKERS)}.")
+    check_choice("--track", name, TRACKERS)
     kind, module = TRACKERS[name]
     try:
         library = importlib.import_module(module)

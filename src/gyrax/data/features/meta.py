@@ -1,7 +1,6 @@
 """What a feature cache says about itself: the content of its `meta.json`."""
 
 import dataclasses
-import hashlib
 import json
 import shlex
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from gyrax._errors import InputError
 from gyrax.data.lerobot.checks import show
+from gyrax.runtime.checksums import facts_digest
 
 FORMAT = "gyrax feature cache, version 1"
 REMEDY = "extract the features again into a new folder"
@@ -55,8 +55,7 @@ class CacheMeta:
 
     def digest(self) -> str:
         """A hash of the identity, which every file of the cache carries."""
-        text = json.dumps(self.identity(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return facts_digest(self.identity())[:32]
 
     def command(self, cache: Path) -> str:
         """The command that makes or completes this cache at `cache`."""
