@@ -1,12 +1,14 @@
 """Arguments of the library that cannot be meant: refused, or NaN, eagerly and under jit, vmap and grad."""
 
 import functools
+import os
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -243,7 +245,83 @@ def test_a_path_of_no_time(times):
         PresampledPath.sample(*times, 8, 2, key=jr.key(0))
 
 
-@pytest.mark.parametrize("seed", range(40))
+def rows(*shape):
+    return lambda rng: jnp.full((*shape[:-1], rng.choice([1, 3, 4, 7])), 0.1)
+
+
+def returns(value):
+    return lambda rng: lambda t, z, args: value(z, rng.uniform(-3, 3))
+
+
+number = lambda rng: rng.uniform(-5, 5)
+MISTAKES = {
+    "p: other size": (dict(p=rows(1)), "both must have one shape"),
+    "z: other size": (dict(z=rows(1)), "both must have one shape"),
+    "z, p: a batch": (dict(z=rows(4, 1), p=rows(4, 1)), "jax.vmap"),
+    "z: whole numbers": (dict(z=lambda rng: jnp.array([0, rng.randrange(9)])), "real floats"),
+    "p: whole numbers": (dict(p=lambda rng: jnp.array([1, rng.randrange(9)])), "real floats"),
+    "z: complex": (dict(z=lambda rng: jnp.array([0.1, 1j * number(rng)])), "real"),
+    "p: complex": (dict(p=lambda rng: jnp.array([0.1, 1j * number(rng)])), "real"),
+    "z: not finite": (dict(z=lambda rng: jnp.array([0.1, rng.choice([np.nan, np.inf])])), "finite"),
+    "p: not finite": (dict(p=lambda rng: jnp.array([rng.choice([np.nan, -np.inf]), 0.1])), "finite"),
+    "z: outside": (dict(z=lambda rng: jnp.array([0.6, 0.8 * rng.uniform(1, 9)])), "the ball"),
+    "z: outside for c": (dict(c=lambda rng: 10.0 + 99 * rng.random()), "the ball"),
+    "dt: 0 or less": (dict(dt=lambda rng: -abs(number(rng))), "cover|positive|>= 0"),
+    "dt: not finite": (dict(dt=lambda rng: rng.choice([np.nan, np.inf])), ""),
+    "t0: not finite": (dict(t0=lambda rng: rng.choice([np.nan, np.inf, -np.inf])), ""),
+    "t0: outside the path": (dict(t0=lambda rng: 1.0 + abs(number(rng))), "cover|range"),
+    "steps: 0 or less": (dict(steps=lambda rng: -rng.randrange(9)), "steps is|t1 > t0|>= 0|no steps"),
+    "steps: no whole number": (dict(steps=lambda rng: rng.randrange(9) + rng.uniform(0.1, 0.9)), "whole"),
+    "steps: beyond count": (dict(steps=lambda rng: 10 ** rng.randrange(9, 40)), "apart|cover|range"),
+    "force: complex": (dict(force=returns(lambda z, x: z * x * 1j)), "real"),
+    "control: complex": (dict(control=returns(lambda z, x: z * x * 1j)), "real"),
+    "force: none": (dict(force=returns(lambda z, x: None)), "returned shape"),
+    "field: works": (dict(field=returns(lambda z, x: jnp.full((2, 2), abs(x) + 0.1))), "antisymm"),
+    "path: other size": (dict(path=lambda rng: path(rng.choice([1, 3, 9]))), "build the path"),
+    "path: too coarse": (dict(path=lambda rng: path(tol=rng.uniform(1.5, 9) * H)), "coarser"),
+    "path: none": (dict(path=lambda rng: None), "path is None"),
+    "solver: of R^n": (dict(word=lambda rng: rng.choice(RAW)), "wrap it"),
+    "friction: no number": (dict(friction=lambda rng: rng.choice(["1", None, 1j])), "real number"),
+    "c: no number": (dict(c=lambda rng: rng.choice(["1", None, 1j])), "real number"),
+}  # fmt: skip
+DIFFRAX_TAKES = ("z: whole", "p: whole", "steps: 0", "steps: no whole", "solver: of", "p: other", "z: other",
+                 "z, p: a batch")  # fmt: skip
+"""What `diffeqsolve` converts, cuts short, leaves to the user, or refuses in its own words."""
+
+
+def test_mistakes_are_mistakes():
+    for solve in ("integrate", "simulate", "diffeqsolve"):
+        assert jnp.isfinite(solved(solve).z).all()
+
+
+CASES = int(os.environ.get("GYRAX_ATTACK_CASES", 40))
+
+
+@pytest.fixture
+def as_installed():
+    """Without the checks of types that only the tests have."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.parametrize("case", range(CASES))
+def test_a_random_mistake(case, rng, as_installed):
+    """In the arguments of a solve, known before it or traced."""
+    name = [*MISTAKES][case % len(MISTAKES)]
+    wrong, said = MISTAKES[name]
+    ways = ["integrate", "simulate", *["diffeqsolve"] * (not name.startswith(DIFFRAX_TAKES))]
+    changes, solve = {key: draw(rng) for key, draw in wrong.items()}, rng.choice(ways)
+    with pytest.raises((*REFUSED, eqx.EquinoxTracetimeError), match=said or None):
+        if rng.random() < 0.5 or solve == "simulate":
+            solved(solve, **changes)
+        else:
+            arrays, rest = eqx.partition(changes, eqx.is_array)
+            run = eqx.filter_jit(lambda arrays: solved(solve, **eqx.combine(arrays, rest)))
+            jax.block_until_ready(run(arrays))
+
+
+@pytest.mark.parametrize("seed", range(CASES))
 def test_a_random_coefficient_is_refused_or_used(seed):
     rng = np.random.default_rng(seed)
     name = str(rng.choice(list(WRONG)))

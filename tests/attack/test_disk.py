@@ -1,12 +1,13 @@
 """Disks that are full or read-only, places that cannot be, and two processes in one place."""
 
 import os
+import shutil
 import subprocess
 import time
 from contextlib import contextmanager
 
 import pytest
-from answers import FLAGS, assert_same
+from answers import FLAGS, assert_same, facts_of
 
 
 def training(data, out, *more):
@@ -33,6 +34,22 @@ def test_a_full_disk_is_one_line_and_loses_nothing(forks, tiny_folder, tmp_path,
             answer = forks.run(*training(tiny_folder, disk / "run"))
             if answer.code:
                 answer.refused()
+
+
+def test_a_read_only_disk_is_read_and_not_written(forks, tiny_folder, tmp_path, undisturbed):
+    with small_disk(tmp_path / "disk", 20_000) as disk:
+        shutil.copytree(tiny_folder, disk / "data")
+        shutil.copytree(undisturbed[0], disk / "run")
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        before = sorted(disk.rglob("*"))
+        resume = ["train", "--resume", disk / "run", "--data", disk / "data", "--phase", 2]
+        for command in (training(disk / "data", disk / "new"), resume):
+            assert "Read-only file system" in forks.run(*command).refused()
+        assert sorted(disk.rglob("*")) == before
+        forks.run("inspect", disk / "data").done()
+        forks.run(*training(disk / "data", tmp_path / "run")).done()
+        facts = [facts_of(run) for run in (tmp_path / "run", undisturbed[0])]
+        assert facts[0]["log"] == facts[1]["log"]
 
 
 def test_a_file_that_cannot_grow_is_one_line(forks, tiny_folder, tmp_path, rng, cases, undisturbed):

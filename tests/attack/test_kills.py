@@ -1,5 +1,6 @@
 """Commands killed before a random change of a file, started again, end as if nothing had been."""
 
+import json
 import shutil
 
 import pytest
@@ -46,41 +47,76 @@ def test_a_run_that_is_replaced_is_there_or_the_new_one_is(
 COMMANDS = {
     "extract": ["extract", "--dataset", "DATA", "--backbone", "state", "--out", "OUT"],
     "simulate": ["simulate", "--steps", 20, "--chains", 4, "--out", "OUT"],
+    "export": ["export", "RUN", "--out", "OUT"],
+    "collect": ["collect", "--env", "gyrax/ArmPush-v0", "--episodes", 3, "--frames", 32, "--out", "OUT"],
+    "simulate-data": ["simulate-data", "--episodes", 3, "--out", "OUT"],
     "ablate": ["ablate", "--encoder", "RUN", "--data", "DATA", "--seeds", 1, "--out", "OUT",
                "--vary", "control=off", "--phase2-epochs", 1],
     "evaluate": ["evaluate", "--checkpoint", "RUN", "--data", "DATA", "--no-baselines", "--long", 0],
+    "plan": ["plan", "--checkpoint", "ARM", "--data", "MOVED", "--against", "none", "--episodes", 1,
+             "--frames", 4, "--goal-frames", 12, "--samples", 4, "--iterations", 1,
+             "--plan-horizon", 5, "--knots", 2],
 }  # fmt: skip
-LONG = ("ablate", "evaluate")
+LONG = ("ablate", "evaluate", "plan")
+SIMULATED = ("collect", "simulate-data", "plan")
+OUT = {"evaluate": "RUN", "plan": "ARM"}
+"""What a command writes into, where it has no `--out`."""
 
 
 def written(folder):
-    """Text and data by name; pictures hold times."""
-    kinds = (".npz", ".json", ".parquet", ".csv", ".md")
+    """Text and data by name, without how long a plan took; pictures hold times."""
+    kinds = (".npz", ".json", ".parquet", ".csv", ".md", ".safetensors", ".mp4")
     files = (file for file in folder.rglob("*") if file.suffix in kinds)
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+    found = {str(file.relative_to(folder)): file.read_bytes() for file in files}
+    for name in ("report.json", "plan/report.json"):
+        if name in found and "latency_ms" in (report := json.loads(found[name])):
+            del report["latency_ms"]
+            found[name] = report
+    return found
+
+
+@pytest.fixture(scope="module")
+def moved(forks, tmp_path_factory):
+    """What a planner needs: data of the simulated arm, and a run trained on them."""
+    base = tmp_path_factory.mktemp("moved")
+    collect = ["collect", "--env", "gyrax/ArmPush-v0", "--episodes", 6, "--frames", 32]
+    forks.run(*collect, "--out", base / "data").done()
+    train = ["train", "--phase", 2, "--data", base / "data", "--out", base / "run", *FLAGS]
+    forks.run(*train, "--batch-size", 8).done()
+    return {"MOVED": base / "data", "ARM": base / "run"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_other_commands_end_the_same(forks, tiny_folder, tmp_path, rng, cases, undisturbed, name):
+def test_other_commands_end_the_same(
+    forks, tiny_folder, tmp_path, rng, cases, undisturbed, request, name
+):
     if name in LONG and cases is None:
         pytest.skip("only with GYRAX_ATTACK_CASES")
-    trained = tmp_path / "trained"
-    shutil.copytree(undisturbed[0], trained)
-    place = {"DATA": tiny_folder, "RUN": trained}
+    if name in SIMULATED:
+        pytest.importorskip("mujoco")
+        pytest.importorskip("gymnasium")
+    place = {"DATA": tiny_folder, "RUN": undisturbed[0]}
+    place |= request.getfixturevalue("moved") if name == "plan" else {}
+    inside = OUT.get(name)
+    if inside is not None:
+        place[inside] = shutil.copytree(place[inside], tmp_path / "trained")
 
     def command(out):
         return [(place | {"OUT": out}).get(word, word) for word in COMMANDS[name]]
 
-    out = trained if name == "evaluate" else tmp_path / "out"
-    whole = forks.run(*command(out), folder=out).done()
+    out = place.get(inside, tmp_path / "out")
+    whole = forks.run(*command(out), folder=tmp_path).done()
     wanted = written(out)
     for case in range(min(cases or 3, 50)):
-        again = out if name == "evaluate" else tmp_path / f"out{case}"
+        again = tmp_path / f"case{case}" / "out" if inside is None else out
+        again.parent.mkdir(exist_ok=True)
         kill_at = rng.randrange(whole.changes)
-        assert forks.run(*command(again), folder=again, kill_at=kill_at).killed
-        answer = forks.run(*command(again), folder=again)
-        if answer.code:
-            assert "--overwrite" in answer.refused()
-            forks.run(*command(again), "--overwrite", folder=again).done()
+        assert forks.run(*command(again), folder=tmp_path, kill_at=kill_at).killed
+        answer = forks.run(*command(again))
+        if answer.code and "--overwrite" in (line := answer.refused()):
+            forks.run(*command(again), "--overwrite").done()
+        elif answer.code:
+            assert "there already" in line or "exists" in line  # all was done when it was killed
         assert written(again) == wanted, kill_at
         assert not [file for file in again.rglob(".*") if file.name != ".lock"]
+        assert not [file for file in again.parent.glob(".out*")]

@@ -64,6 +64,11 @@ BOTH: dict[str, tuple[Edit, str]] = {
     "shape a number": (feature(shape=6), "shape is 6"),
     "shape negative": (feature(shape=[-6]), "shape is -6"),
     "shape a fraction": (feature(shape=[6.0]), "shape is 6.0"),
+    "shape beyond memory": (
+        feature(shape=[10**6, 10**6]),
+        "shape is .1000000, 1000000., expected at most",
+    ),
+    "shape beyond counting": (feature(shape=[10**30]), "shape is .10*., expected at most"),
     "shape too wide": (feature(shape=[7]), "'action' has 6 values at frame 0, expected 7"),
     "shape a matrix": (feature(shape=[6, 1]), "'action' is .*, expected 6 values"),
     "episodes miscounted": (info(total_episodes=4), "total_episodes is 4, but meta/ lists 3"),

@@ -251,9 +251,10 @@ def test_an_unknown_solver_name_is_refused(name):
         solver_by_name(name)
 
 
-def test_integrate_refuses_no_steps():
-    with pytest.raises(ValueError, match="steps is 0; it must be at least 1"):
-        integrate(terms_of(bumpy), GeodesicSplitting(), 0.0, 0.1, 0, start(2))
+@pytest.mark.parametrize("steps", [0, -1, 2.5])
+def test_integrate_refuses_no_whole_number_of_steps(steps):
+    with pytest.raises(ValueError, match=f"steps is {steps}; it must be a whole number, 1 or more"):
+        integrate(terms_of(bumpy), GeodesicSplitting(), 0.0, 0.1, steps, start(2))
 
 
 @pytest.mark.parametrize("name", ["baoab", "document", "heun"])

@@ -16,6 +16,13 @@ T = TypeVar("T")
 
 def checked_state(y: PhaseState, path: Any, c: Scalar) -> PhaseState:
     """`y`, if it is one finite state inside the ball, of the dimension of the Brownian path."""
+    for name, x in (("z", y.z), ("p", y.p)):
+        dtype = getattr(x, "dtype", None)
+        if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+            raise ValueError(
+                f"the state's {name} is {f'a {type(x).__name__}' if dtype is None else f'of {dtype}'}; give "
+                "an array of real floats, shape (D,)."
+            )
     if y.z.ndim != 1 or y.z.shape != y.p.shape:
         raise ValueError(
             f"the state has z of shape {y.z.shape} and p of shape {y.p.shape}; both must have one "
@@ -52,7 +59,7 @@ def checked_field(value: T, drift: LangevinDrift, t0: Any, t1: Any, z: Any, args
     away = jnp.cos(jnp.arange(1.0, z.size + 1.0, dtype=z.dtype))
     elsewhere = 0.5 * z + 0.3 * away / jnp.sqrt(drift.c * jnp.sum(away**2)).astype(z.dtype)
     for t, place in ((t0, z), (t1, elsewhere)):
-        found = jnp.asarray(drift.field(t, place, args))
+        found = jnp.asarray(drift.field(t, place, args), z.dtype)
         allowed = 16.0 * jnp.finfo(found.dtype).eps ** 0.5 * jnp.abs(found).max()
         good = good & ~(jnp.abs(found + found.T).max() > allowed)
     return require(

@@ -5,6 +5,7 @@ from typing import Any
 import diffrax
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gyrax.dynamics.checks import checked_motion, checked_times
 from gyrax.dynamics.solvers.base import langevin_parts, require_on_ball
@@ -31,14 +32,15 @@ def integrate(
     them (131,072 in float32), those that move the state by less than 64 units in the last place. Sums are not
     compensated.
     """
-    if steps < 1:
-        raise ValueError(f"steps is {steps}; it must be at least 1.")
+    if not isinstance(steps, int | np.integer) or steps < 1:
+        raise ValueError(f"steps is {steps}; it must be a whole number, 1 or more.")
     require_on_ball(solver)
     parts = langevin_parts(terms)
     if parts.drift.checked:
         y0 = checked_times(y0, t0, dt, steps)
-        y0 = checked_motion(y0, parts.drift, parts.diffusion, t0, dt, steps, args)
     state = solver.init(terms, t0, t0 + dt, y0, args)
+    if parts.drift.checked:
+        y0 = checked_motion(y0, parts.drift, parts.diffusion, t0, dt, steps, args)
 
     def step(carry: tuple, index: Any) -> tuple:
         y, state = carry

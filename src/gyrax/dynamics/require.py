@@ -35,6 +35,8 @@ def coefficient(name: str, value: Any, sign: str, traced: bool) -> Any:
 
     `traced`: whether a value under jit or vmap is looked at too, which costs a test when it runs.
     """
+    if not _is_real(value):
+        raise ValueError(f"{name} is {value!r}; it must be one real number.")
     if np.shape(value) != ():
         raise ValueError(
             f"{name} has shape {np.shape(value)}; it must be one number: batch it with jax.vmap."
@@ -46,3 +48,9 @@ def coefficient(name: str, value: Any, sign: str, traced: bool) -> Any:
     shown = f"is {float(value)}; it must" if xp is np else "must"
     expected = "" if sign == "any" else f"{sign} and "
     return require(value, xp.isfinite(value) & signs[sign], f"{name} {shown} be {expected}finite.")
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(
+        value, int | float | np.generic | np.ndarray | jax.Array
+    ) and not jnp.iscomplexobj(value)

@@ -142,12 +142,15 @@ def _within(path: Any, t: Any) -> Any:
 
 
 def _shaped(name: str, value: Any, shape: tuple[int, ...]) -> Any:
-    """`value`, if it has the shape that the state asks for: a scalar would broadcast without a word."""
+    """`value`, if it is real and has the shape that the state asks for: a scalar would broadcast, and an
+    imaginary part be dropped, without a word."""
     if np.shape(value) != shape:
         raise ValueError(
             f"{name}(t, z, args) returned shape {np.shape(value)}; it must return shape {shape}, "
             f"for a point of shape {shape[:1]}."
         )
+    if jnp.iscomplexobj(value):
+        raise ValueError(f"{name}(t, z, args) returned complex numbers; it must return real ones.")
     return value
 
 

@@ -14,6 +14,8 @@ INTEGER_DTYPES = frozenset(
     {"bool"} | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 )
 NUMERIC_DTYPES = FLOAT_DTYPES | INTEGER_DTYPES
+WIDEST = 10**8
+"""Numbers of one frame's value: those of a colour picture of 7680 × 4320 pixels."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,10 @@ def _feature(file: Path, name: str, raw: Any) -> Feature:
     if not isinstance(shape, list):
         raise InputError(f"{file}: {where}.shape is {show(shape)}, expected a list; {REMEDY}")
     sizes = tuple(expect_count(file, f"{where}.shape", size, least=1) for size in shape)
+    if math.prod(sizes) > WIDEST:
+        raise InputError(
+            f"{file}: {where}.shape is {show(shape)}, expected at most {WIDEST} numbers; {REMEDY}"
+        )
     names = _flat_names(fields.get("names"))
     # Published folders carry one name for a whole vector, or none that fit: such names say nothing.
     fits = names is not None and sizes and len(names) in (sizes[0], math.prod(sizes), len(sizes))
