@@ -266,7 +266,7 @@ MISTAKES = {
     "p: not finite": (dict(p=lambda rng: jnp.array([rng.choice([np.nan, -np.inf]), 0.1])), "finite"),
     "z: outside": (dict(z=lambda rng: jnp.array([0.6, 0.8 * rng.uniform(1, 9)])), "the ball"),
     "z: outside for c": (dict(c=lambda rng: 10.0 + 99 * rng.random()), "the ball"),
-    "dt: 0 or less": (dict(dt=lambda rng: -abs(number(rng))), "cover|positive|>= 0"),
+    "dt: 0 or less": (dict(dt=lambda rng: -abs(number(rng))), "cover|coarser|positive|>= 0"),
     "dt: not finite": (dict(dt=lambda rng: rng.choice([np.nan, np.inf])), ""),
     "t0: not finite": (dict(t0=lambda rng: rng.choice([np.nan, np.inf, -np.inf])), ""),
     "t0: outside the path": (dict(t0=lambda rng: 1.0 + abs(number(rng))), "cover|range"),
