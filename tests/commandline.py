@@ -43,7 +43,7 @@ class _Compilations(logging.Handler):
         self.count = 0
 
     def emit(self, record):
-        self.count += "Compiling jit(epoch)" in record.getMessage()
+        self.count += "Compiling jit(train_block)" in record.getMessage()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import jax.random as jr
 import numpy as np
 
-from gyrax.data.frames import Frames
+from gyrax.data.store import Frames
 from gyrax.envs.arm.columns import features
 from gyrax.envs.arm.kinematics import tip_position
 from gyrax.evaluation.encoded import Encoded

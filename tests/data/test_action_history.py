@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gyrax._errors import InputError
-from gyrax.data.frames import Frames
 from gyrax.data.normaliser import Normaliser
+from gyrax.data.store import Frames
 
 
 def frames(seed=0):
@@ -42,7 +42,8 @@ def test_each_order_is_standardised_by_itself():
 def test_another_robot_is_refused_by_its_own_width():
     normaliser = Normaliser.fit(frames(), np.array([0, 1]), history=3)
     wide = frames()
-    wide = replace(wide, actions=np.hstack([wide.actions] * 3), source="there")
+    actions, names = np.hstack([wide.actions] * 3), ("u", "v") * 3
+    wide = replace(wide, actions=actions, action_columns=names, source="there")
     with pytest.raises(
         InputError, match="there: has 6 action columns, the checkpoint was trained on 2"
     ):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gyrax._errors import InputError
-from gyrax.data.frames import Frames
 from gyrax.data.normaliser import Normaliser
+from gyrax.data.store import Frames
 
 TRAIN, TEST = np.array([0, 1]), np.array([2])
 EVERYWHERE = slice(None)
@@ -88,6 +88,6 @@ def test_nothing_that_varies_is_refused(what, name):
 
 def test_widths_are_those_that_were_recorded():
     normaliser = Normaliser.fit(frames(feature=EVERYWHERE), TRAIN)
-    narrow = replace(frames(), features=frames().features[:, ::2])
+    narrow = replace(frames(), features=frames().features[:, ::2], columns=("a", "c"))
     with pytest.raises(InputError, match="has 2 features, the checkpoint was trained on 3"):
         normaliser(narrow)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gyrax._errors import InputError
-from gyrax.data.frames import Frames
+from gyrax.data.store import Frames
 from gyrax.data.windows import make_windows, split_episodes
 
 CONTEXT, HORIZON = 2, 3

@@ -5,7 +5,7 @@ import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from gyrax.data.frames import Frames
+from gyrax.data.store import Frames
 from gyrax.planning.assignment import completed
 from gyrax.training.support import LENGTH, USUAL, Support
 

@@ -12,7 +12,7 @@ from gyrax._errors import InputError
 from gyrax.ablation.cells import run_variant, write_json
 from gyrax.ablation.table import diverged_seeds, summarise
 from gyrax.ablation.variants import REFERENCE, Variant
-from gyrax.data.frames import Frames
+from gyrax.data.store import Frames
 from gyrax.evaluation.encoded import Encoded
 from gyrax.runtime.console import print_lines
 from gyrax.runtime.files import is_partial

@@ -28,7 +28,7 @@ def count_step(bench: Bench, note: Note) -> dict[str, Operations]:
 
 def _epoch(bench: Bench, number: int) -> tuple:
     make, fit, state = epoch_arguments(bench, number, "ours", 1)
-    return make, fit.data, state
+    return make, *fit.arguments(state)
 
 
 def add_counts(report: dict[str, Any], machine: Machine, counts: dict[str, Operations]) -> None:

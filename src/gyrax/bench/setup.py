@@ -54,18 +54,18 @@ def make_bench(settings: Settings, console: Console) -> Bench:
     dataset = Dataset.of(load_frames(DEFAULT_FOLDER), settings)
     trainer = Trainer(settings, dataset, Path(tempfile.gettempdir()), console)
     key = jr.key(settings.training.run.seed)
-    return Bench(settings, trainer, build_system(settings, dataset.x.shape[1], key=key))
+    return Bench(settings, trainer, build_system(settings, dataset.features, key=key))
 
 
 def epoch_arguments(
     bench: Bench, number: int, kind: str, batches: int | None
 ) -> tuple[Callable[[], Any], Fit, TrainState]:
-    """`(make, fit, state)`: `make()` is the jitted epoch of so many batches (all of them if None), to be
-    called with `fit.data` and `state`."""
+    """`(make, fit, state)`: `make()` is the jitted pass of so many batches (all of them if None), to be
+    called with `fit.arguments(state)`."""
     samples = None if batches is None else batches * bench.settings.training.batch_size
     phase, system = make_phases(bench.settings)[number], bench.system_of(kind)
-    fit, state, _ = bench.trainer.prepare(phase, system, samples)
-    make = lambda: bench.trainer.prepare(phase, system, samples)[0].epoch
+    fit, state = bench.trainer.prepare(phase, system, samples)
+    make = lambda: bench.trainer.prepare(phase, system, samples)[0].run
     return make, fit, state
 
 

@@ -1,13 +1,13 @@
 """A training step of every phase, timed beside the yardsticks', and what an epoch takes beyond its steps."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from gyrax.bench.programs import compile_program
 from gyrax.bench.setup import Bench, Note, epoch_arguments
 from gyrax.bench.timing import compare, time_together
-from gyrax.training.step import batches_of, exact_norms
+from gyrax.training.fit import Fit
+from gyrax.training.step import batches_of
 
 BATCHES = 4
 """Steps of a timed epoch."""
@@ -19,14 +19,14 @@ def bench_training(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
     for number in (1, 2, 3):
         note(f"compiling phase {number}")
         make, fit, state = epoch_arguments(bench, number, "ours", BATCHES)
-        program = compile_program(make, fit.data, state, phase=number)
+        program = compile_program(make, *fit.arguments(state), phase=number)
         reports[f"phase{number}"] = program.report()
-        ours[number] = partial(program.call, fit.data)
+        ours[number] = _pass(program.call, fit)
         programs[f"phase{number}"] = _stepper(ours[number], [state])
     for kind in ("naive", "scan"):
         note(f"compiling phase 2, {kind}")
         _, fit, state = epoch_arguments(bench, 2, kind, BATCHES)
-        programs[kind] = _stepper(partial(fit.compiled(state).epoch, fit.data), [state])
+        programs[kind] = _stepper(_pass(fit.compiled(state).run, fit), [state])
     note("timing training steps")
     times = {name: t.over(BATCHES) for name, t in time_together(programs, rounds).items()}
     for name in reports:
@@ -35,6 +35,11 @@ def bench_training(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
     note("timing a whole epoch")
     reports["phase2"]["epoch_overhead"] = _epoch_overhead(bench, ours[2], rounds)
     return reports
+
+
+def _pass(run: Callable[..., tuple], fit: Fit) -> Callable[[Any], tuple]:
+    """A pass over the first block from a state, in one order."""
+    return lambda state: run(*fit.arguments(state))
 
 
 def _stepper(epoch: Callable[[Any], tuple], latest: list) -> Callable[[], Any]:
@@ -53,15 +58,14 @@ def _epoch_overhead(bench: Bench, steps: Callable[[Any], tuple], rounds: int) ->
     state, as often as make an epoch. Both are timed in turn on one state, which decides how a momentum
     is rotated: fields grow strong as they train."""
     _, fit, state = epoch_arguments(bench, 2, "ours", None)
-    epoch = fit.compiled(state).epoch
-    batches, _ = batches_of(len(fit.data.index), bench.settings.training.batch_size)
+    fit = fit.compiled(state)
+    batches, _ = batches_of(fit.blocks.samples, bench.settings.training.batch_size)
     repeats = max(1, batches // BATCHES)
     latest = [state]
 
     def whole_epoch() -> Any:
-        state, metrics = epoch(fit.data, latest[0])
-        latest[0] = exact_norms(state, fit.trainable)
-        return {name: float(value) for name, value in metrics.items()}
+        _, latest[0], metrics = next(fit(latest[0]))
+        return metrics
 
     run_steps = _stepper(steps, latest)
     only_steps = lambda: [run_steps() for _ in range(repeats)]

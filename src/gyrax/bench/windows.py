@@ -14,7 +14,7 @@ from gyrax.training.phases import Data
 def bench_windows(bench: Bench, rounds: int, note: Note) -> dict[str, Any]:
     """How fast windows reach the step: the gather of a batch's latents and actions, on the device."""
     note("timing windows")
-    data = epoch_arguments(bench, 2, "ours", 1)[1].data
+    data = epoch_arguments(bench, 2, "ours", 1)[1].blocks.first()
     size = bench.settings.training.batch_size
 
     @eqx.filter_jit

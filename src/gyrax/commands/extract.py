@@ -10,6 +10,7 @@ from gyrax._errors import InputError
 from gyrax.commands.flags import DEVICE, with_options
 from gyrax.data.features.cache import FeatureCache, check_place, start_cache
 from gyrax.data.features.extraction import Backbone, describe_cache, extract_episode
+from gyrax.data.features.packed import DTYPES, FOLDER, pack
 from gyrax.data.features.state import DEFAULT_BATCH, StateBackbone
 from gyrax.data.lerobot.folder import LeRobotFolder, open_folder
 from gyrax.runtime.console import make_progress
@@ -39,10 +40,17 @@ class ExtractOptions:
         None, "smolvla: NAME=KEY, the weights' camera and the folder's; repeatable."
     )
 
+    pack: str | None = option(
+        None,
+        "float32 or float16: write packed files too, of which training holds some episodes at a time.",
+    )
+
     def __post_init__(self) -> None:
         """Reject unusable values, each with its flag."""
         check_choice("--backbone", self.backbone, BACKBONES)
         check_choice("--device", self.device, DEVICES)
+        if self.pack is not None:
+            check_choice("--pack", self.pack, DTYPES)
         given = {
             "--weights": self.weights,
             "--camera": self.camera,
@@ -76,6 +84,8 @@ def extract(options: ExtractOptions) -> None:
     )
     try:
         _fill(cache, folder, network, console)
+        if options.pack is not None:
+            _pack(cache, options.pack, console)
     except KeyboardInterrupt:
         kept = cache.meta.episodes - len(cache.missing())
         console.print(f"{kept} episodes are kept; go on with the same command")
@@ -110,3 +120,13 @@ def _fill(cache: FeatureCache, folder: LeRobotFolder, network: Backbone, console
         f"{frames} frames in {seconds:.1f} s, {frames / max(seconds, 1e-9):.1f} frames/s",
         highlight=False, markup=False, soft_wrap=True,
     )  # fmt: skip
+
+
+def _pack(cache: FeatureCache, dtype: str, console: Console) -> None:
+    total = sum(cache.meta.lengths[: cache.meta.episodes])
+    with make_progress(Console(stderr=True), unit="frames") as progress:
+        task = progress.add_task("packing", total=total)
+        pack(cache, dtype, lambda frames: progress.advance(task, frames))
+    console.print(
+        f"packed: {cache.path / FOLDER} ({dtype})", highlight=False, markup=False, soft_wrap=True
+    )

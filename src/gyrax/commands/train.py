@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 
 from gyrax.commands.flags import DATA, DEVICE, PRESET, with_options, with_settings
-from gyrax.data.frames import load_all_frames
+from gyrax.data.frames import open_all_frames
 from gyrax.data.lerobot.folder import DEFAULT_FOLDER
 from gyrax.runtime.console import make_table, print_lines
 from gyrax.runtime.device import prepare_device
@@ -31,7 +32,7 @@ from gyrax.training.resume import check_resumed
 from gyrax.training.run_folder import FIGURE, LOG_FILE, check_run_folder, run_of, settle
 from gyrax.training.settings import Settings
 from gyrax.training.trackers import TRACKERS, make_tracker, tracked
-from gyrax.training.trainer import Trained, Trainer, plan_phases
+from gyrax.training.trainer import Stopped, Trained, Trainer, plan_phases
 
 DEFAULT_RUN = Path("outputs/vla/joint")
 PHASES = ("1", "2", "3", "all")
@@ -86,14 +87,14 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
     check_run_folder(run, resumed, options.overwrite)
     meta = None if resumed is None else resumed.meta
     planned = plan_phases(options.phase, settings, meta)
-    frames = load_all_frames(options.data or [DEFAULT_FOLDER])
+    frames = open_all_frames(options.data or [DEFAULT_FOLDER])
     if resumed is not None:
         check_resumed(resumed, settings, frames, same_phase=resumed.meta.phase in planned)
     dataset = Dataset.of(frames, settings, None if resumed is None else resumed.normaliser)
     trainer = Trainer(settings, dataset, run, console, resumed, options.asked())
 
     console.print(
-        f"data: {frames.source} ({frames.episodes} episodes, {len(frames.actions)} frames)"
+        f"data: {frames.source} ({frames.episodes} episodes, {frames.offsets[-1]} frames)"
     )
     print_lines(dataset.remarks("val"), console)
     many = "" if trainer.mesh.size == 1 else f" ({trainer.mesh.size} devices)"
@@ -113,7 +114,15 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
     ):
         if is_writer():  # again: another run may have ended in it
             check_run_folder(run, resumed, options.overwrite)
-        trained = trainer.train(planned, track)
+        try:
+            trained = trainer.train(planned, track)
+        except Stopped as stopped:
+            words = ["python", "cli.py", "train", "--resume", str(stopped.path)]
+            console.print(
+                f"asked to end; go on with `{shlex.join(words)} {options.asked()}`",
+                highlight=False, markup=False, soft_wrap=True,
+            )  # fmt: skip
+            raise typer.Exit(143) from None
         if is_writer():
             _finish(trained, dataset, options.data or (), console)
         wait_for_all("the run is finished")
@@ -128,7 +137,7 @@ def _finish(trained: Trained, dataset: Dataset, data: Sequence[Path], console: C
     from gyrax.report.tables import report_tables
 
     console.print("evaluating on the validation episodes ...")
-    run, encoded = trained.path.parent, Encoded.of(trained, dataset)
+    run, encoded = trained.path.parent, Encoded.of(trained, dataset.held("train", "val"))
     evaluation = evaluate(encoded, "val", Options(long=0, learned=False))
     for table in report_tables(evaluation.report):
         console.print(table)

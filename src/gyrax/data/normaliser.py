@@ -1,14 +1,13 @@
 """Standardising features and actions by the statistics of the training episodes."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from gyrax._errors import InputError
-from gyrax.data.frames import Frames
 from gyrax.data.moments import ROUNDING, Moments
+from gyrax.data.store import Frames, FrameStore
 
 NOISE_FLOOR = 0.02
 
@@ -37,16 +36,18 @@ class Normaliser:
 
     @classmethod
     def fit(
-        cls, frames: Frames, episodes: Int[np.ndarray, " E"], *, history: int = 1
+        cls, frames: FrameStore, episodes: Int[np.ndarray, " E"], *, history: int = 1
     ) -> "Normaliser":
         """Statistics of these episodes alone.
 
         Raises `InputError` where no feature or no action varies in them.
         """
-        rows = frames.rows(episodes)
-        columns = [
-            Moments.of(a[rows]) for a in (frames.features, *frames.action_differences(history))
-        ]
+        actions = len(frames.action_columns)
+        columns = [Moments(len(frames.columns)), *(Moments(actions) for _ in range(history))]
+        for part in frames.parts(episodes):
+            arrays = part.features, *part.action_differences(history)
+            for moments, values in zip(columns, arrays, strict=True):
+                moments.add(values)
         for what, moments in zip(("feature", "action"), columns, strict=False):
             if moments.constant.all():
                 raise InputError(
@@ -63,46 +64,51 @@ class Normaliser:
         """Which features the model sees: those that vary over the training episodes."""
         return self.feature_std > 0
 
-    def left_out(self, frames: Frames) -> list[str]:
+    def left_out(self, frames: FrameStore) -> list[str]:
         """The names of the features and actions that are constant over the training episodes."""
-        return [name for name, _, _ in self._constants(frames)]
+        names = (*frames.columns, *frames.action_columns)
+        return [name for name, still in zip(names, self._constant(frames), strict=True) if still]
 
-    def moving(self, frames: Frames, episodes: Int[np.ndarray, " E"]) -> list[str]:
+    def moving(self, frames: FrameStore, episodes: Int[np.ndarray, " E"]) -> list[str]:
         """Those of them that have other values in these episodes."""
-        rows, found = frames.rows(episodes), []
-        for name, value, column in self._constants(frames):
-            away = np.sqrt(np.mean((column[rows].astype(np.float64) - value) ** 2))
-            if away > ROUNDING * (1.0 + abs(value)):
-                found.append(name)
-        return found
+        still = self._constant(frames)
+        if not still.any():
+            return []
+        actions = len(frames.action_columns)
+        value = np.concatenate([self.feature_mean, self.action_mean[:actions]])[still].astype(float)
+        squares = np.zeros(len(value))
+        for part in frames.parts(episodes):
+            both = np.concatenate([part.features, part.actions], axis=1)[:, still]
+            squares += ((both.astype(float) - value) ** 2).sum(0)
+        away = np.sqrt(squares / frames.lengths[episodes].sum())
+        moves = away > ROUNDING * (1.0 + np.abs(value))
+        return [name for name, one in zip(self.left_out(frames), moves, strict=True) if one]
 
-    def _constants(self, frames: Frames) -> Iterator[tuple[str, float, Float[np.ndarray, " N"]]]:
-        """Name, training value and column of each. The differences of an action come behind all actions, so
-        that only the actions themselves are paired with a name."""
-        for names, values, means, scales in (
-            (frames.columns, frames.features, self.feature_mean, self.feature_std),
-            (frames.action_columns, frames.actions, self.action_mean, self.action_std),
-        ):
-            for name, column, mean, scale in zip(names, values.T, means, scales, strict=False):
-                if scale == 0:
-                    yield name, float(mean), column
+    def _constant(self, frames: FrameStore) -> Bool[np.ndarray, " both"]:
+        """Of the features and the actions. The differences of an action come behind all actions."""
+        actions = len(frames.action_columns)
+        return np.concatenate([self.feature_std, self.action_std[:actions]]) == 0
 
-    def __call__(
-        self, frames: Frames
-    ) -> tuple[Float[np.ndarray, "N F"], Float[np.ndarray, "N history_A"]]:
-        """Standardised features, those that are kept, and actions with their differences.
-
-        Raises `InputError` where their widths are others.
-        """
+    def check(self, frames: FrameStore) -> None:
+        """Raises `InputError` where there are other numbers of features or actions."""
         for what, have, want in (
-            ("features", frames.features.shape[1], len(self.feature_mean)),
-            ("action columns", frames.actions.shape[1], len(self.action_mean) // self.history),
+            ("features", len(frames.columns), len(self.feature_mean)),
+            ("action columns", len(frames.action_columns), len(self.action_mean) // self.history),
         ):
             if have != want:
                 raise InputError(
                     f"{frames.source}: has {have} {what}, the checkpoint was trained on {want}; "
                     "give the data set of the same robot and columns."
                 )
+
+    def __call__(
+        self, frames: Frames
+    ) -> tuple[Float[np.ndarray, "N F"], Float[np.ndarray, "N history_A"]]:
+        """Standardised features, those that are kept, and actions with their differences.
+
+        Raises `InputError` as `check`.
+        """
+        self.check(frames)
         x = np.compress(self.kept, frames.features - self.feature_mean, axis=1)
         x = x / self.feature_std[self.kept]
         actions = np.concatenate(frames.action_differences(self.history), axis=1)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gyrax._errors import InputError
-from gyrax.data.frames import Frames
+from gyrax.data.store import FrameStore
 
 SPLITS = ("train", "val", "test")
 HELD_OUT = 0.1
@@ -46,23 +46,31 @@ class Windows:
         return len(self.index)
 
 
+def check_lengths(
+    frames: FrameStore, episodes: Int[np.ndarray, " E"], context: int, horizon: int
+) -> None:
+    """Raise `InputError` for an episode that is shorter than one window."""
+    length, found = context + horizon, frames.lengths[episodes]
+    if (short := np.flatnonzero(found < length)).size:
+        raise InputError(
+            f"{frames.source}: episode {episodes[short[0]]} has {found[short[0]]} frames, a window needs "
+            f"{length} ({context} of context and {horizon} to predict); use a smaller --sequence-length "
+            "or leave the episode out."
+        )
+
+
 def make_windows(
-    frames: Frames, episodes: Int[np.ndarray, " E"], context: int, horizon: int, *, padded: bool
+    frames: FrameStore, episodes: Int[np.ndarray, " E"], context: int, horizon: int, *, padded: bool
 ) -> Windows:
     """Every window of the given episodes; with `padded`, also those that run out of data.
 
     Raises `InputError` for an episode that is shorter than one window.
     """
     length = context + horizon
+    check_lengths(frames, episodes, context, horizon)
     index, mask, owner = [], [], []
     for e in episodes:
         begin, end = int(frames.offsets[e]), int(frames.offsets[e + 1])
-        if end - begin < length:
-            raise InputError(
-                f"{frames.source}: episode {e} has {end - begin} frames, a window needs {length} "
-                f"({context} of context and {horizon} to predict); use a smaller --sequence-length "
-                "or leave the episode out."
-            )
         last = end - context - 1 if padded else end - length
         rows = np.arange(begin, last + 1)[:, None] + np.arange(length)
         index.append(np.minimum(rows, end - 1))

@@ -56,7 +56,7 @@ def makers(encoded: Encoded) -> dict[str, Make]:
     }
     for prefix, dim, c in (
         ("", settings.encoder.latent_dim, settings.encoder.curvature),
-        (FEATURE, encoded.dataset.x.shape[1], FEATURE_CURVATURE),
+        (FEATURE, encoded.dataset.features, FEATURE_CURVATURE),
     ):
         for name in NETWORKS:
             network = Network.of_size(

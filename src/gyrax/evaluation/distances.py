@@ -35,14 +35,15 @@ def flat_encoder(cache: Cache) -> System:
     settings = flat_settings(encoded.settings)
     phase, seed = make_phases(settings)[1], settings.training.run.seed
     key = jr.fold_in(jr.key(seed), 0)
-    fresh = build_system(settings, encoded.dataset.x.shape[1], key=key)
+    fresh = build_system(settings, encoded.dataset.features, key=key)
     stored = cache.load("flat_encoder", seed, phase.epochs, fresh)
     if stored is not None:
         return stored
     cache.console.print("training the encoder of the flat twin ...")
-    data, _ = encoded.dataset.of_phase(phase, fresh)
+    blocks = encoded.dataset.blocks(phase, fresh, settings)
+    data = blocks.start()
     system = fresh.started(np.asarray(data.x), np.asarray(data.left))
-    fit = Fit.of(settings, phase, system, data)
+    fit = Fit.of(settings, phase, system, blocks)
     begun = fit.start(system, seed)
     for _, state, _ in fit.compiled(begun)(begun):
         system = state.system

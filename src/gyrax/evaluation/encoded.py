@@ -75,8 +75,8 @@ class Encoded:
 
     @classmethod
     def of(cls, trained: Trained, dataset: Dataset) -> "Encoded":
-        """Encode a data set, unless it is that of the training and training has just done so."""
-        latents = trained.latents or encode_all(trained.system, jnp.asarray(dataset.x))
+        """Encode a data set."""
+        latents = encode_all(trained.system, jnp.asarray(dataset.x))
         host = Latents(*(np.asarray(array) for array in latents))
         return cls(trained, dataset, host, trained.settings, trained.system.decoder)
 

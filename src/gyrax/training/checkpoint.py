@@ -1,8 +1,12 @@
-"""Checkpoints: folders `pP_epoch_EEEEE` of a run, one an Orbax step, with arrays, what they are, and sums."""
+"""Checkpoints: folders of a run, one an Orbax step, with arrays, what they are, and checksums.
+
+`pP_epoch_EEEEE` is saved at the end of an epoch, `pP_part_EEEEEBBBBB` in the middle of one, after so many
+epochs and blocks.
+"""
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
@@ -24,8 +28,9 @@ from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
 from gyrax.training.support import Support
 
-FORMAT = 9
-NAME = re.compile(r"p([123])_epoch_(\d{5})")
+FORMAT = 10
+NAME = re.compile(r"p([123])_(epoch|part)_(\d{5})(\d{5})?")
+DIGITS = {"epoch": 5, "part": 10}
 SYSTEM = ".system"
 
 
@@ -36,7 +41,8 @@ class Meta(NamedTuple):
     sees; `source`, the data set's place, and `data`, its digest; `constant`, the names of the columns that
     the model does not see (their values are the normaliser's); `columns` and `action_columns`, the names of
     all features and actions of the data; `episodes` and `frames`, how many it has; `asked`, the flags besides
-    the settings that training goes on with.
+    the settings that training goes on with; `block` of `blocks`, how far an epoch has come that is not
+    finished, and `sums`, those of its blocks' means.
     """
 
     settings: Settings
@@ -51,6 +57,9 @@ class Meta(NamedTuple):
     episodes: int
     frames: int
     asked: str
+    block: int = 0
+    blocks: int = 1
+    sums: Mapping[str, float] = {}
 
     def content(self) -> dict[str, Any]:
         """The same for a JSON file."""
@@ -93,14 +102,14 @@ class Checkpoint:
         return Support(**{name: self.arrays[f"support.{name}"] for name in names})
 
 
-def manager_of(folder: Path, phase: int, *, read_only: bool) -> Any:
-    """Orbax's, of the checkpoints of a phase in a folder."""
+def manager_of(folder: Path, phase: int, kind: str, *, read_only: bool) -> Any:
+    """Orbax's, of the checkpoints of a phase in a folder, of the kind `epoch` or `part`."""
     import orbax.checkpoint as ocp  # slow to import, and not needed to import gyrax
 
     # It warns of options that are meant as they are, and logs the errors that it raises, too.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     names = ocp.path.step.standard_name_format(
-        step_prefix=f"p{phase}_epoch", step_format_fixed_length=5
+        step_prefix=f"p{phase}_{kind}", step_format_fixed_length=DIGITS[kind]
     )
     options = ocp.CheckpointManagerOptions(
         step_name_format=names, create=not read_only, read_only=read_only
@@ -109,14 +118,34 @@ def manager_of(folder: Path, phase: int, *, read_only: bool) -> Any:
     return ocp.CheckpointManager(folder.absolute(), options=options, item_handlers=handlers)
 
 
-def checkpoint_name(phase: int, epochs: int) -> str:
-    """The folder name after `epochs` finished epochs of a phase: the last epoch, counted from 0."""
-    return f"p{phase}_epoch_{epochs - 1:05d}"
+def checkpoint_step(epochs: int, block: int) -> tuple[str, int]:
+    """The kind and the step under which Orbax saves after so many finished epochs, and blocks of the next:
+    the last epoch, counted from 0, or both numbers."""
+    return ("part", epochs * 10**5 + block) if block else ("epoch", epochs - 1)
+
+
+def checkpoint_name(phase: int, epochs: int, block: int = 0) -> str:
+    """The folder name of a checkpoint."""
+    kind, step = checkpoint_step(epochs, block)
+    return f"p{phase}_{kind}_{step:0{DIGITS[kind]}d}"
+
+
+def place_of(checkpoint: Path) -> tuple[int, int, int]:
+    """The phase of a checkpoint, its finished epochs, and blocks of the next one, by its name."""
+    match = NAME.fullmatch(checkpoint.name)
+    assert match is not None
+    number = int(match[3])
+    return int(match[1]), number + (match[2] == "epoch"), int(match[4] or 0)
 
 
 def checkpoints_in(run: Path) -> list[Path]:
     """The checkpoints of a run folder, in the order of training."""
-    return sorted(p for p in run.iterdir() if NAME.fullmatch(p.name) and p.is_dir())
+    return sorted((p for p in run.iterdir() if _is_name(p.name) and p.is_dir()), key=place_of)
+
+
+def _is_name(name: str) -> bool:
+    match = NAME.fullmatch(name)
+    return match is not None and (match[2] == "part") == (match[4] is not None)
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -128,7 +157,7 @@ def find_checkpoint(path: Path) -> Path:
     path = Path(path)
     if path.suffix == ".pt" and not path.exists():
         path = path.with_suffix("")
-    if NAME.fullmatch(path.name) and path.is_dir():
+    if _is_name(path.name) and path.is_dir():
         return path
     if not path.is_dir():
         raise InputError(
@@ -186,10 +215,9 @@ def _restore(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Content and arrays, the latter on the host whatever devices they were saved from."""
     import orbax.checkpoint as ocp
 
-    match = NAME.fullmatch(path.name)
-    assert match is not None
-    phase, step = int(match[1]), int(match[2])
-    with manager_of(path.parent, phase, read_only=True) as manager:
+    phase, epochs, block = place_of(path)
+    kind, step = checkpoint_step(epochs, block)
+    with manager_of(path.parent, phase, kind, read_only=True) as manager:
         shapes = manager.item_metadata(step).arrays
         target = {k: np.zeros(v.shape, v.dtype) for k, v in dict(shapes).items()}
         items = ocp.args.Composite(

@@ -1,6 +1,6 @@
-"""A data set as a run sees it: standardised, split by episodes, cut into windows."""
+"""A data set as a run sees it: standardised, split by episodes, cut into windows and blocks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
 
@@ -11,17 +11,19 @@ from jax.sharding import Mesh
 from jaxtyping import Float
 
 from gyrax._errors import InputError
-from gyrax.data.frames import Frames
 from gyrax.data.normaliser import Normaliser
-from gyrax.data.windows import Windows, make_windows, split_episodes
+from gyrax.data.store import Frames, FrameStore
+from gyrax.data.windows import Windows, check_lengths, make_windows, split_episodes
 from gyrax.model.system import System
 from gyrax.runtime.processes import replicated
+from gyrax.training.blocks import Cut, Streamed, Whole
 from gyrax.training.phases import Data, Latents, Phase
 from gyrax.training.settings import Settings
 from gyrax.training.step import encode_all
 from gyrax.training.support import Support
 
 VALIDATION_WINDOWS = 2048
+VALIDATION_FRAMES = 2**16
 UNRELATED = 0.8
 """Mean square difference of neighbouring frames, as a share of that of any two, from which they count as
 shuffled."""
@@ -29,29 +31,26 @@ shuffled."""
 
 @dataclass(frozen=True)
 class Dataset:
-    """Standardised features `x` (N, F) and `actions` (N, A) of all frames, and the episodes of each split.
+    """Frames, how they are standardised, and the episodes of each split.
 
-    Features that are constant over the training episodes are not among `x`.
     `context` and `horizon` are those of a training window.
     """
 
-    frames: Frames
+    frames: FrameStore
     normaliser: Normaliser
-    x: Float[np.ndarray, "N F"]
-    actions: Float[np.ndarray, "N A"]
     split: dict[str, np.ndarray]
     context: int
     horizon: int
 
     @classmethod
     def of(
-        cls, frames: Frames, settings: Settings, normaliser: Normaliser | None = None
+        cls, frames: FrameStore, settings: Settings, normaliser: Normaliser | None = None
     ) -> "Dataset":
         """Standardise with the given statistics, or those of the training episodes.
 
         Raises `InputError` where the data set does not fit the settings or the statistics.
         """
-        width, wanted = frames.actions.shape[1], settings.data.action_dim
+        width, wanted = len(frames.action_columns), settings.data.action_dim
         if width != wanted:
             raise InputError(
                 f"{frames.source}: actions have {width} columns, --action-dim is {wanted}; pass "
@@ -61,9 +60,33 @@ class Dataset:
         if normaliser is None:
             history = settings.data.action_history
             normaliser = Normaliser.fit(frames, split["train"], history=history)
-        x, actions = normaliser(frames)
+        normaliser.check(frames)
         context, horizon = settings.integration.context, settings.training.horizon
-        return cls(frames, normaliser, x, actions, split, context, horizon)
+        return cls(frames, normaliser, split, context, horizon)
+
+    @cached_property
+    def loaded(self) -> Frames:
+        """All frames, in memory."""
+        return self.frames.whole()
+
+    @property
+    def x(self) -> Float[np.ndarray, "N F"]:
+        """The standardised features of all frames, those that are constant in training left out."""
+        return self._standardised[0]
+
+    @property
+    def actions(self) -> Float[np.ndarray, "N A"]:
+        """The standardised actions of all frames, and their differences."""
+        return self._standardised[1]
+
+    @cached_property
+    def _standardised(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.normaliser(self.loaded)
+
+    @property
+    def features(self) -> int:
+        """How many features the model sees."""
+        return int(self.normaliser.kept.sum())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -94,39 +117,80 @@ class Dataset:
     @cached_property
     def train_windows(self) -> Windows:
         """Of the training episodes, also those that run out of data."""
-        return self._windows("train", padded=True)
+        shape = self.context, self.horizon
+        return make_windows(self.frames, self.split["train"], *shape, padded=True)
 
-    @cached_property
-    def val_windows(self) -> Windows:
-        """Of the validation episodes, the whole ones only."""
-        return self._windows("val", padded=False)
+    def check_lengths(self) -> None:
+        """Raises `InputError` where an episode to train on or to validate with is shorter than a window."""
+        for name in ("train", "val"):
+            check_lengths(self.frames, self.split[name], self.context, self.horizon)
 
     def check_neighbours(self) -> None:
         """Raises `InputError` where frames that follow each other in the training episodes are as unlike as
         any two: then no time passes from one to the other, and distance cannot tell it."""
-        rows = self.frames.rows(self.split["train"])
-        x, left = self.x[rows], self._left("train")
-        square = np.mean((x[1:] - x[:-1])[left[:-1] > 0] ** 2)
-        if square > UNRELATED * 2.0:  # of two unrelated standardised numbers
+        squares, count = 0.0, 0
+        for part in self.frames.parts(self.split["train"]):
+            x, left = self.normaliser(part)[0], _left(part)
+            change = (x[1:] - x[:-1])[left[:-1] > 0]
+            squares, count = squares + float(np.sum(change**2, dtype=float)), count + change.size
+        if squares > UNRELATED * 2.0 * count:  # of two unrelated standardised numbers
             raise InputError(
                 f"{self.frames.source}: frames that follow each other are as unlike as any two, so that "
                 "--w-reach has no neighbours to hold together; give episodes in the order of time."
             )
 
-    def of_phase(self, phase: Phase, system: System, mesh: Mesh | None = None) -> tuple[Data, Data]:
-        """What a phase trains on, and what it is validated on, on the device."""
+    def blocks(
+        self, phase: Phase, system: System, settings: Settings, mesh: Mesh | None = None
+    ) -> Whole | Streamed:
+        """What a phase trains on: one block where all frames are in memory, or are few."""
+        run, episodes = settings.training.run, self.split["train"]
+
+        def make(chosen: np.ndarray) -> Data:
+            return self._data(self.frames.read(chosen), phase, padded=True)
+
+        def finish(data: Data) -> Data:
+            data = replicated(jax.device_put(data), mesh)
+            if not phase.encoder_frozen:
+                return data
+            decoder = replicated(system.decoder, mesh)
+            return data._replace(latents=encode_all(system, data.x), decoder=decoder)
+
+        lengths = self.frames.lengths[episodes]
+        samples = lengths - self.context if phase.windows else lengths
+        size = int(run.block_mb * 10**6)
+        if not self.frames.in_memory:
+            cut = Cut.of(self.frames, episodes, samples, size, (run.seed, phase.number))
+            if cut.blocks > 1:
+                return Streamed(cut, phase.epochs, make, finish)
+        return Whole.of(finish(make(episodes)))
+
+    def validation(self, phase: Phase) -> Data:
+        """What a phase is validated on: frames, or windows, evenly chosen where there are many."""
+        held = self.frames.read(self._few(self.split["val"]))
+        data = self._data(held, phase, padded=False)
         if not phase.windows:
-            return self._frames("train"), self._frames("val")
-        x, actions = replicated(jax.device_put((self.x, self.actions)), mesh)
-        latents = encode_all(system, x) if phase.encoder_frozen else None
-        train, val = self.train_windows, self.val_windows
-        keep = np.unique(np.linspace(0, len(val) - 1, VALIDATION_WINDOWS).astype(int))
-        index, mask, *validation = jax.device_put(
-            (train.index, train.mask, val.index[keep], val.mask[keep])
-        )
-        decoder = replicated(system.decoder, mesh) if phase.encoder_frozen else None
-        train = Data(x, actions, index, mask, latents, decoder)
-        return train, Data(x, actions, *validation)
+            return jax.device_put(data)
+        count = len(data.index)
+        keep = np.unique(np.linspace(0, count - 1, VALIDATION_WINDOWS).astype(int))
+        return jax.device_put(data._replace(index=data.index[keep], mask=data.mask[keep]))
+
+    def held(self, *names: str) -> "Dataset":
+        """These splits alone as a data set in memory, evenly chosen episodes of each where there are many;
+        itself where all frames are in memory."""
+        if self.frames.in_memory:
+            return self
+        chosen = {name: self._few(self.split[name]) for name in names}
+        borders = np.cumsum([0, *map(len, chosen.values())])
+        ranges = {n: np.arange(*borders[i : i + 2]) for i, n in enumerate(names)}
+        frames = self.frames.read(np.concatenate(list(chosen.values())))
+        none = {name: np.zeros(0, int) for name in self.split}
+        return replace(self, frames=frames, split=none | ranges)
+
+    def _few(self, episodes: np.ndarray) -> np.ndarray:
+        """Some of the episodes, with about `VALIDATION_FRAMES` frames at most."""
+        share = VALIDATION_FRAMES / self.frames.lengths[episodes].sum()
+        count = max(1, int(min(1.0, share) * len(episodes)))
+        return episodes[np.linspace(0, len(episodes) - 1, count).astype(int)]
 
     def training_windows(self, latents: Latents, decoder: eqx.Module | None = None) -> Data:
         """The training windows of phase 2 on known latents."""
@@ -134,17 +198,17 @@ class Dataset:
         arrays = (self.x, self.actions, train.index, train.mask, latents)
         return Data(*jax.device_put(arrays))._replace(decoder=decoder)
 
-    def _windows(self, name: str, *, padded: bool) -> Windows:
+    def _data(self, frames: Frames, phase: Phase, *, padded: bool) -> Data:
+        """What a phase reads of these frames, on the host."""
+        x, actions = self.normaliser(frames)
+        if not phase.windows:
+            none = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)
+            return Data(x, actions, *none, left=_left(frames))
         shape = self.context, self.horizon
-        return make_windows(self.frames, self.split[name], *shape, padded=padded)
+        windows = make_windows(frames, np.arange(frames.episodes), *shape, padded=padded)
+        return Data(x, actions, windows.index, windows.mask)
 
-    def _frames(self, name: str) -> Data:
-        rows = self.frames.rows(self.split[name])
-        none = np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32)
-        arrays = jax.device_put((self.x[rows], self.actions[rows], *none, self._left(name)))
-        return Data(*arrays[:-1], left=arrays[-1])
 
-    def _left(self, name: str) -> np.ndarray:
-        """How many frames of its episode follow each frame of a split."""
-        lengths = np.diff(self.frames.offsets)[self.split[name]]
-        return np.concatenate([np.arange(n)[::-1] for n in lengths]).astype(np.int32)
+def _left(frames: Frames) -> np.ndarray:
+    """How many frames of its episode follow each frame."""
+    return np.concatenate([np.arange(n)[::-1] for n in frames.lengths]).astype(np.int32)

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import numpy as np
 
@@ -83,8 +83,8 @@ def _config(file: Path, kinds: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether JSON holds a value of a field's kind: a number, a text, texts, or settings."""
-    if kind is Settings:
+    """Whether JSON holds a value of a field's kind: a number, a text, texts, numbers by name, or settings."""
+    if kind is Settings or get_origin(kind) is Mapping:
         return isinstance(value, dict)
     if get_args(kind) == (str,):
         return isinstance(value, list) and all(isinstance(text, str) for text in value)

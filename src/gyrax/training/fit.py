@@ -1,8 +1,8 @@
 """The one training loop: a phase, compiled once, as a generator of its epochs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,14 +16,28 @@ from gyrax._errors import InputError
 from gyrax.model.forecaster import AbstractForecaster
 from gyrax.runtime.device import compiled
 from gyrax.runtime.processes import replicated
+from gyrax.training.blocks import Streamed, Whole
 from gyrax.training.optimiser import make_optimiser
 from gyrax.training.phases import Data, Phase
 from gyrax.training.settings import Settings
 from gyrax.training.state import TrainState
-from gyrax.training.step import Epoch, batches_of, exact_norms, make_epoch
+from gyrax.training.step import Given, Pass, batches_of, exact_norms, make_pass
 
 Epochs = Iterator[tuple[int, TrainState, dict[str, float]]]
 """Epochs finished, the state after them, and the means of the last one."""
+
+
+class Part(NamedTuple):
+    """How far an epoch has come that is not finished: `block` of its `blocks` are done, and `sums` are those
+    of their means, by name."""
+
+    block: int = 0
+    blocks: int = 1
+    sums: Mapping[str, float] = {}
+
+
+Between = Callable[[TrainState, Part], object]
+"""Called after every block but the last of an epoch."""
 
 
 class DivergedError(InputError):
@@ -41,13 +55,13 @@ class DivergedError(InputError):
 class Fit:
     """A phase on one data set, for forecasters that are alike but for their arrays.
 
-    **Fields:** `epoch`, the function of one epoch, compiled or not; `optimiser`; `trainable`, which
-    leaves train; `mesh`, the devices that share each batch.
+    **Fields:** `blocks`, what it trains on; `run`, the pass over one of them, compiled or not; `optimiser`;
+    `trainable`, which leaves train; `mesh`, the devices that share each batch.
     """
 
     phase: Phase
-    data: Data
-    epoch: Epoch
+    blocks: Whole | Streamed
+    run: Pass
     optimiser: Any
     trainable: Any
     mesh: Mesh | None
@@ -58,20 +72,23 @@ class Fit:
         settings: Settings,
         phase: Phase,
         forecaster: AbstractForecaster,
-        data: Data,
+        blocks: Whole | Streamed,
         *,
-        samples: int | None = None,
         mesh: Mesh | None = None,
     ) -> "Fit":
-        """Prepare a phase; an epoch takes only `samples` windows or frames, if given."""
-        samples = samples or (len(data.index) if phase.windows else len(data.x))
-        size = settings.training.batch_size
+        """Prepare a phase. Raises `InputError` where a block is less than a batch."""
+        samples, size = blocks.samples, settings.training.batch_size
+        if blocks.count > 1 and samples < size:
+            raise InputError(
+                f"--block-mb is {settings.training.run.block_mb}: a block then has {samples} samples to "
+                f"draw, less than --batch-size {size}; use larger blocks, or smaller batches."
+            )
         trainable = phase.trainable(forecaster)
         params, labels = (eqx.filter(t, trainable) for t in (forecaster, phase.labels(forecaster)))
-        updates = phase.epochs * batches_of(samples, size)[0]
+        updates = phase.epochs * blocks.count * batches_of(samples, size)[0]
         optimiser = make_optimiser(settings.training, phase.rates, labels, params, updates)
-        epoch = make_epoch(phase, trainable, optimiser, samples, size, mesh)
-        return cls(phase, replicated(data, mesh), epoch, optimiser, trainable, mesh)
+        run = make_pass(phase, trainable, optimiser, samples, size, mesh)
+        return cls(phase, blocks, run, optimiser, trainable, mesh)
 
     def start(self, forecaster: AbstractForecaster, seed: int) -> TrainState:
         """The first state of the phase; its randomness derives from `seed`."""
@@ -87,22 +104,42 @@ class Fit:
         )
         return replicated(state, self.mesh)
 
-    def compiled(self, state: TrainState) -> "Fit":
-        """The same with the epoch compiled for states like this one."""
-        epoch = compiled(self.epoch, self.data, state, phase=self.phase.number)
-        return replace(self, epoch=epoch)
+    def arguments(self, state: TrainState) -> tuple[Given, TrainState]:
+        """What `run` is called with: the first block, and the state."""
+        return self._given(
+            self.blocks.first(), np.zeros(self.blocks.samples, np.int32), True
+        ), state
 
-    def __call__(self, state: TrainState) -> Epochs:
-        """Train from `state` to the end of the phase. A state is used up when the next epoch begins.
+    def _given(self, data: Data, order: Any, last: bool) -> Given:
+        order, end = replicated((jnp.asarray(order), jnp.asarray(last, jnp.int32)), self.mesh)
+        return data, order, end
+
+    def compiled(self, state: TrainState) -> "Fit":
+        """The same with the pass over a block compiled for states like this one."""
+        run = compiled(self.run, *self.arguments(state), phase=self.phase.number)
+        return replace(self, run=run)
+
+    def __call__(
+        self, state: TrainState, part: Part | None = None, between: Between | None = None
+    ) -> Epochs:
+        """Train from `state` to the end of the phase; in the middle of an epoch, from `part` on. A state is
+        used up when the next block begins.
 
         Raises `DivergedError` where the loss is not finite.
         """
-        while int(state.epoch) < self.phase.epochs:
-            state, means = self.epoch(self.data, state)
+        part = part or Part(blocks=self.blocks.count)
+        while (epoch := int(state.epoch)) < self.phase.epochs:
+            for data, order in self.blocks(state.key, epoch, part.block):
+                last = part.block + 1 == self.blocks.count
+                state, means = self.run(self._given(data, order, last), state)
+                sums = {k: part.sums.get(k, 0.0) + float(v) for k, v in means.items()}
+                check_finite(epoch, {"loss": sums["loss"]})
+                part = Part(part.block + 1, self.blocks.count, sums)
+                if between is not None and not last:
+                    between(state, part)
             state = replicated(exact_norms(state, self.trainable), self.mesh)
-            number, metrics = int(state.epoch), {k: float(v) for k, v in means.items()}
-            check_finite(number - 1, {"loss": metrics["loss"]})
-            yield number, state, metrics
+            yield epoch + 1, state, {k: v / part.blocks for k, v in part.sums.items()}
+            part = Part(blocks=self.blocks.count)
 
 
 def fit_each(
@@ -117,7 +154,7 @@ def fit_each(
     windows, fit = data.windows(), None
     for forecaster, seed in zip(forecasters, seeds, strict=True):
         begun = forecaster.regressed(windows)
-        prepared = fit or Fit.of(settings, phase, begun, data)
+        prepared = fit or Fit.of(settings, phase, begun, Whole.of(data))
         state = prepared.start(begun, seed)
         fit = fit or prepared.compiled(state)
         yield fit(state)

@@ -41,20 +41,20 @@ class Latents(NamedTuple):
 
 
 class Data(NamedTuple):
-    """What a phase reads, on the device: standardised frames, and windows of frame numbers.
+    """What a phase reads, on the device or the host: standardised frames, and windows of frame numbers.
 
     `latents`, of every frame, are there where the encoder is frozen: it then runs once, not per step. So is
     the frozen `decoder`. `left`, how many frames of its episode follow each frame, is there where a sample is
     a frame.
     """
 
-    x: Float[Array, "N F"]
-    actions: Float[Array, "N A"]
-    index: Int[Array, "M length"]
-    mask: Float[Array, "M H"]
+    x: Float[AnyArray, "N F"]
+    actions: Float[AnyArray, "N A"]
+    index: Int[AnyArray, "M length"]
+    mask: Float[AnyArray, "M H"]
     latents: Latents | None = None
     decoder: Any = None
-    left: Int[Array, " N"] | None = None
+    left: Int[AnyArray, " N"] | None = None
 
     def windows(self) -> Window:
         """All windows at once, on the host. Their frames must have been encoded."""

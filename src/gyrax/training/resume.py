@@ -1,7 +1,7 @@
 """What a run that goes on from a checkpoint, or shares its encoder, must have in common with it."""
 
 from gyrax._errors import InputError
-from gyrax.data.frames import Frames
+from gyrax.data.store import FrameStore
 from gyrax.training.checkpoint import Checkpoint
 from gyrax.training.presets import differences
 from gyrax.training.settings import Settings
@@ -25,7 +25,7 @@ def check_shared(checkpoint: Checkpoint, settings: Settings, owners: tuple[str, 
 
 
 def check_resumed(
-    checkpoint: Checkpoint, settings: Settings, frames: Frames, *, same_phase: bool
+    checkpoint: Checkpoint, settings: Settings, frames: FrameStore, *, same_phase: bool
 ) -> None:
     """Raise `InputError` where a training must not go on from a checkpoint.
 
@@ -50,7 +50,7 @@ def check_resumed(
             )
 
 
-def check_data(checkpoint: Checkpoint, frames: Frames) -> None:
+def check_data(checkpoint: Checkpoint, frames: FrameStore) -> None:
     """Raise `InputError` where a data set is another than the one that a checkpoint was trained on."""
     if frames.digest != checkpoint.meta.data:
         raise InputError(

@@ -16,7 +16,7 @@ from gyrax._errors import InputError
 from gyrax.runtime.checksums import write_sums
 from gyrax.runtime.files import clear_partials_in, is_partial, remove
 from gyrax.runtime.locks import LOCK, locked
-from gyrax.training.checkpoint import NAME, Checkpoint, checkpoints_in, open_checkpoint
+from gyrax.training.checkpoint import NAME, Checkpoint, checkpoints_in, open_checkpoint, place_of
 from gyrax.training.exported import is_export
 from gyrax.training.log import read_log, write_log
 from gyrax.training.trackers import TENSORBOARD_FOLDER
@@ -85,6 +85,9 @@ class RunFolder:
                 os.replace(self.new / name, self.path / name)
         for checkpoint in whole:
             checkpoint.rename(self.path / checkpoint.name)
+        for older in checkpoints_in(self.path)[:-1]:
+            if place_of(older)[2]:  # of the middle of an epoch
+                remove(older)
 
     def end(self) -> None:
         """Publish what is whole, and clear what is not."""
@@ -94,7 +97,7 @@ class RunFolder:
     def _replaced(self) -> list[str]:
         there = checkpoints_in(self.path) if self.path.is_dir() else []
         if self.resumed is not None and _is_in(self.resumed, self.path):
-            there = [each for each in there if each.name > self.resumed.path.name]
+            there = [each for each in there if place_of(each) > place_of(self.resumed.path)]
             if not there:
                 return []
         results = (file for pattern in RESULTS for file in self.path.glob(pattern))
@@ -144,7 +147,7 @@ def check_run_folder(run: Path, resumed: Checkpoint | None, overwrite: bool) -> 
         if any(file.name not in _FREE and not is_partial(file) for file in run.iterdir()):
             raise InputError(f"{run}: is not empty; choose another folder with --out.")
         return
-    if there and (not _is_in(resumed, run) or there[-1].name > resumed.path.name):
+    if there and (not _is_in(resumed, run) or place_of(there[-1]) > place_of(resumed.path)):
         raise InputError(
             f"{run}: holds the checkpoint {there[-1].name}, which going on from {resumed.path} could "
             f"replace; resume from it, choose another folder with --out, or add --overwrite."

@@ -14,7 +14,8 @@ import numpy as np
 from gyrax._errors import InputError
 from gyrax.data.normaliser import Normaliser
 from gyrax.runtime.files import check_room
-from gyrax.training.checkpoint import Meta, checkpoint_name, manager_of, reason_of
+from gyrax.training.checkpoint import Meta, checkpoint_name, checkpoint_step, manager_of, reason_of
+from gyrax.training.fit import Part
 from gyrax.training.state import TrainState
 from gyrax.training.support import Support
 
@@ -39,15 +40,19 @@ class Saver:
     ):
         self.meta, self.phase, self.publish = meta, phase, publish
         self.statistics = _under("normaliser", normaliser) | _under("support", support)
-        self.folder, self.manager = folder, manager_of(folder, phase, read_only=False)
+        self.folder = folder
+        kinds = ("epoch", "part")
+        self.managers = {k: manager_of(folder, phase, k, read_only=False) for k in kinds}
         self.pending = False
 
-    def __call__(self, state: TrainState) -> str:
-        """Begin to save, under the name that is returned. Raises `InputError` where that cannot be done."""
+    def __call__(self, state: TrainState, part: Part | None = None) -> str:
+        """Begin to save, under the name that is returned; `part`, of the epoch that is not finished. Raises
+        `InputError` where that cannot be done."""
         import orbax.checkpoint as ocp
 
-        epochs = int(state.epoch)
-        meta = self.meta._replace(phase=self.phase, epochs=epochs)
+        epochs, part = int(state.epoch), part or Part()
+        kind, step = checkpoint_step(epochs, part.block)
+        meta = self.meta._replace(phase=self.phase, epochs=epochs, **part._asdict())
         arrays = _named(state) | self.statistics
         items = ocp.args.Composite(
             arrays=ocp.args.StandardSave(arrays),
@@ -57,16 +62,17 @@ class Saver:
         with _saving(self.folder):
             # Where it fails for want of room, Orbax's threads print tracebacks of their own.
             check_room(self.folder, OVERHEAD + sum(array.nbytes for array in arrays.values()))
-            self.manager.save(epochs - 1, args=items, force=True)
+            self.managers[kind].save(step, args=items, force=True)
         self.pending = True
-        return checkpoint_name(self.phase, epochs)
+        return checkpoint_name(self.phase, epochs, part.block)
 
     def wait(self) -> None:
         """Wait until what was begun is saved, and publish it. Raises `InputError` where it cannot be."""
         if not self.pending:
             return
         with _saving(self.folder):
-            self.manager.wait_until_finished()
+            for manager in self.managers.values():
+                manager.wait_until_finished()
             self.publish()
         self.pending = False
 
@@ -74,7 +80,8 @@ class Saver:
         """Wait until all that was begun is saved, and save no more."""
         self.wait()
         with _saving(self.folder):
-            self.manager.close()
+            for manager in self.managers.values():
+                manager.close()
 
 
 @contextmanager

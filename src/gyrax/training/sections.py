@@ -198,6 +198,15 @@ class RunSettings:
     seed: int = setting("--seed", "Random seed", least=0)
     log_every: int = setting("--log-every", "Epochs between printed lines", above=0)
     save_every: int = setting("--save-every", "Epochs between checkpoints", above=0)
+    save_every_minutes: float = setting(
+        "--save-every-minutes",
+        "Minutes after which a checkpoint is saved anyway",
+        above=0,
+        most=1e6,
+    )
+    block_mb: float = setting(
+        "--block-mb", "Megabytes of packed features that are in memory at a time", above=0, most=1e6
+    )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One epoch as one compiled function: a scan over the batches, data and state on the device."""
+"""A pass over a block as one compiled function: a scan over the batches, data and state on the device."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +10,9 @@ import jax.random as jr
 import optax
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
+from gyrax._types import AnyArray
 from gyrax.losses.dynamics import geodesic
 from gyrax.losses.total import Losses
 from gyrax.model.system import System
@@ -21,11 +22,14 @@ from gyrax.runtime.processes import kept_replicated, sharded_rows
 from gyrax.training.phases import Data, Latents, Phase
 from gyrax.training.state import TrainState
 
-Epoch = Callable[[Data, TrainState], tuple[TrainState, dict[str, Array]]]
+Given = tuple[Data, Int[AnyArray, " samples"], Int[AnyArray, ""]]
+"""The data of a block, the order of its samples, and 1 where the epoch ends with it, else 0."""
+Pass = Callable[[Given, TrainState], tuple[TrainState, dict[str, Array]]]
+"""From what is given and a state to the state after the block, and the means of its batches."""
 
 
 def batches_of(samples: int, batch_size: int) -> tuple[int, int]:
-    """Batches an epoch and samples a batch: whole batches only, so that one shape is compiled."""
+    """Batches of so many samples, and samples a batch: whole batches only, so that one shape is compiled."""
     size = min(batch_size, samples)
     return samples // size, size
 
@@ -53,18 +57,18 @@ def exact_norms(state: TrainState, trainable: Any) -> TrainState:
     return eqx.tree_at(lambda s: s.system, state, system)
 
 
-def make_epoch(
+def make_pass(
     phase: Phase,
     trainable: Any,
     optimiser: optax.GradientTransformation,
     samples: int,
     batch_size: int,
     mesh: Mesh | None = None,
-) -> Epoch:
-    """The function that runs one epoch of `phase`; compile it once and call it for every epoch.
+) -> Pass:
+    """The function that trains on one block of `phase`; compile it once and call it for every block.
 
-    The order of an epoch comes from its number, and noise from the number of the update, so that a
-    resumed run sees the same of both. A batch is divided among the devices of `mesh`, if given.
+    Noise comes from the number of the update, so that a resumed run sees the same. A batch is divided among
+    the devices of `mesh`, if given.
     """
     batches, size = batches_of(samples, batch_size)
 
@@ -87,8 +91,8 @@ def make_epoch(
         return state, metrics
 
     @eqx.filter_jit(donate="all-except-first")
-    def epoch(data: Data, state: TrainState) -> tuple[TrainState, dict[str, Array]]:
-        order = jr.permutation(jr.fold_in(jr.fold_in(state.key, 0), state.epoch), samples)
+    def train_block(given: Given, state: TrainState) -> tuple[TrainState, dict[str, Array]]:
+        data, order, last = given
         arrays, static = eqx.partition(state, eqx.is_array)
 
         def body(arrays: Any, rows: Array) -> tuple[Any, dict[str, Array]]:
@@ -98,10 +102,10 @@ def make_epoch(
 
         arrays, metrics = jax.lax.scan(body, arrays, order[: batches * size].reshape(batches, size))
         state = eqx.combine(arrays, static)
-        state = eqx.tree_at(lambda s: s.epoch, state, state.epoch + 1)
+        state = eqx.tree_at(lambda s: s.epoch, state, state.epoch + last)
         return state, kept_replicated(jax.tree.map(jnp.mean, metrics), mesh)
 
-    return epoch
+    return train_block
 
 
 @eqx.filter_jit

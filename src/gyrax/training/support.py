@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from gyrax._types import AnyArray
-from gyrax.data.frames import Frames
+from gyrax.data.moments import Moments
+from gyrax.data.store import FrameStore, offsets_of
 
 COMPONENTS = 12
 POINTS = 4096
@@ -41,21 +42,27 @@ class Support(eqx.Module):
     highest: Float[AnyArray, " F"]
 
     @classmethod
-    def fit(cls, frames: Frames, episodes: Int[np.ndarray, " E"]) -> "Support":
+    def fit(cls, frames: FrameStore, episodes: Int[np.ndarray, " E"]) -> "Support":
         """Of these episodes; the same for the same data."""
         rng = np.random.default_rng(0)
-        rows = frames.rows(episodes)
-        both = np.concatenate(frames.action_differences(2), axis=1)[rows].astype(np.float64)
-        mean, scale = both.mean(0), both.std(0)
+        features, changes = Moments(len(frames.columns)), Moments(2 * len(frames.action_columns))
+        every = [np.zeros((0, len(frames.action_columns)), np.float32)]
+        for part in frames.parts(episodes):
+            features.add(part.features)
+            changes.add(np.concatenate(part.action_differences(2), axis=1))
+            every.append(part.actions)
+        actions, offsets = np.concatenate(every), offsets_of(frames.lengths[episodes])
+        mean, scale = changes.mean, changes.std
         scale = np.where(scale > 1e-6 * (1.0 + np.abs(mean)), scale, np.inf)
-        chosen = rng.permutation(len(both))[: 2 * POINTS]
-        points = ((both - mean) / scale)[chosen]
+        chosen = rng.permutation(len(actions))[: 2 * POINTS]
+        before = np.where(np.isin(chosen, offsets[:-1]), chosen, chosen - 1)
+        both = np.concatenate([actions[chosen], actions[chosen] - actions[before]], axis=1)
+        points = (both.astype(np.float64) - mean) / scale
         half = max(len(points) // 2, 1)
         mixture = _expectation_maximisation(points[:half], rng)
         surprise = -np.logaddexp.reduce(_log_densities(points[half:], *mixture), axis=1)
         limit = np.quantile(surprise, USUAL) if len(surprise) else np.inf
-        features = frames.features[rows]
-        seen = _snippets(frames, episodes, rng), features.min(0), features.max(0)
+        seen = _snippets(actions, offsets, rng), features.low, features.high
         arrays = (mean, scale, *mixture, limit, *seen)
         return cls(*(np.asarray(a, np.float32) for a in arrays))
 
@@ -111,10 +118,11 @@ def _parts(covariances: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _snippets(
-    frames: Frames, episodes: Int[np.ndarray, " E"], rng: np.random.Generator
+    actions: Float[np.ndarray, "N A"],
+    offsets: Int[np.ndarray, " borders"],
+    rng: np.random.Generator,
 ) -> Float[np.ndarray, "S length A"]:
     """Recorded actions from random frames on; past the end of an episode the last one is held."""
-    begins, ends = frames.offsets[episodes], frames.offsets[np.asarray(episodes) + 1]
-    chosen = rng.choice(frames.rows(episodes), SNIPPETS)
-    last = ends[np.searchsorted(begins, chosen, side="right") - 1] - 1
-    return frames.actions[np.minimum(chosen[:, None] + np.arange(LENGTH), last[:, None])]
+    chosen = rng.choice(len(actions), SNIPPETS)
+    last = offsets[np.searchsorted(offsets, chosen, side="right")] - 1
+    return actions[np.minimum(chosen[:, None] + np.arange(LENGTH), last[:, None])]

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax.random as jr
@@ -24,12 +24,14 @@ from gyrax.runtime.processes import (
     training_mesh,
     wait_for_all,
 )
+from gyrax.runtime.signals import asked_to_end
+from gyrax.training.blocks import Streamed, Whole
 from gyrax.training.build import build_system
 from gyrax.training.checkpoint import Checkpoint, Meta
 from gyrax.training.dataset import Dataset
-from gyrax.training.fit import DivergedError, Fit, check_finite
+from gyrax.training.fit import DivergedError, Fit, Part, check_finite
 from gyrax.training.log import RunLog, headline
-from gyrax.training.phases import Data, Latents, Phase, make_phases
+from gyrax.training.phases import Phase, make_phases
 from gyrax.training.presets import to_dict
 from gyrax.training.run_folder import RunFolder
 from gyrax.training.saver import Saver
@@ -38,16 +40,20 @@ from gyrax.training.state import TrainState
 from gyrax.training.step import encode_all, validate_frames, validate_windows
 from gyrax.training.trackers import Track
 
-LONGEST = 600.0
-"""Seconds of training after which a checkpoint is saved, whatever `--save-every` says."""
+
+class Stopped(Exception):
+    """The system has asked the process to end, and `path` is the checkpoint that it leaves."""
+
+    def __init__(self, path: Path):
+        super().__init__(str(path))
+        self.path = path
 
 
 @dataclass(frozen=True)
 class Trained:
     """A trained system and what it was trained with.
 
-    **Fields:** `path`, its checkpoint; `phase`, the last one; `latents`, of every frame of the data set
-    that it was trained on, where its last phase knew them.
+    **Fields:** `path`, its checkpoint; `phase`, the last one.
     """
 
     path: Path
@@ -55,7 +61,6 @@ class Trained:
     phase: int
     system: System
     normaliser: Normaliser
-    latents: Latents | None = None
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> "Trained":
@@ -103,19 +108,20 @@ class Trainer:
         tell. Raises `InputError` where devices cannot share a batch, an
         episode is shorter than a window, or time is to be told of shuffled frames."""
         # Cut here, so that a short episode is refused before anything is written.
-        _ = dataset.train_windows, dataset.val_windows
+        dataset.check_lengths()
         if settings.weights[REACH] > 0:
             dataset.check_neighbours()
         self.settings, self.dataset, self.run, self.console = settings, dataset, run, console
         self.resumed, self.asked = resumed, asked
         self.folder, self.saved_at = RunFolder(run, resumed), -math.inf
+        self.ending = lambda: False
         self.mesh: Mesh = training_mesh(settings.training.batch_size)
 
     def train(self, planned: list[int], track: Track | None = None) -> Trained:
         """Run the planned phases and save the system after each; `track` is called with every epoch.
 
-        Checkpoints are saved after the first epoch, as `--save-every` says, at least every `LONGEST` seconds,
-        and at the end of a phase.
+        Checkpoints are saved after the first epoch, as `--save-every` and `--save-every-minutes` say, and at
+        the end of a phase. Raises `Stopped` where the system asks the process to end.
         """
         if is_writer():
             self.folder.begin(to_dict(self.settings))
@@ -123,46 +129,67 @@ class Trainer:
         log = RunLog(self.folder.log, self.console, track)
         phases = make_phases(self.settings)
         system = replicated(self._first_system(), self.mesh)
-        path, latents = Path(), None
-        for number in planned:
-            system, path, latents = self._run_phase(phases[number], system, log)
-            release_programs()
-        if is_writer():
-            self.folder.end()
-        system, latents = on_this_process((system, latents), self.mesh)
-        normaliser = self.dataset.normaliser
-        return Trained(path, self.settings, planned[-1], system, normaliser, latents)
+        path = Path()
+        with asked_to_end() as self.ending:
+            try:
+                for number in planned:
+                    system, path = self._run_phase(phases[number], system, log)
+                    release_programs()
+            finally:
+                if is_writer():
+                    self.folder.end()
+        system = on_this_process(system, self.mesh)
+        return Trained(path, self.settings, planned[-1], system, self.dataset.normaliser)
 
     def _first_system(self) -> System:
         if self.resumed is not None:
             return self.resumed.system(self.settings)
         key = jr.fold_in(jr.key(self.settings.training.run.seed), 0)
-        return build_system(self.settings, self.dataset.x.shape[1], key=key)
+        return build_system(self.settings, self.dataset.features, key=key)
 
     def prepare(
         self, phase: Phase, system: System, samples: int | None = None
-    ) -> tuple[Fit, TrainState, Data]:
-        """A phase before its first epoch, its first state, and what it is validated on. An epoch takes
-        only so many `samples`, if given."""
-        data, validation = self.dataset.of_phase(phase, system, self.mesh)
+    ) -> tuple[Fit, TrainState]:
+        """A phase before its first block, and its first state. A single block has only so many `samples`, if
+        given."""
+        blocks = self.dataset.blocks(phase, system, self.settings, self.mesh)
+        if samples is not None and isinstance(blocks, Whole):
+            blocks = replace(blocks, samples=samples)
+        data = blocks.start()
         if phase.windows:
             latents = data.latents or encode_all(system, data.x)
             system = system.regressed(data._replace(latents=latents).windows())
         else:
             system = system.started(np.asarray(data.x), np.asarray(data.left))
-        fit = Fit.of(self.settings, phase, system, data, samples=samples, mesh=self.mesh)
+        fit = Fit.of(self.settings, phase, system, blocks, mesh=self.mesh)
         state = fit.start(system, self.settings.training.run.seed)
-        if self.resumed is not None and self.resumed.meta.phase == phase.number:
+        if self._goes_on(phase):
+            assert self.resumed is not None
             state = replicated(self.resumed.state(state), self.mesh)
-        return fit, state, replicated(validation, self.mesh)
+        return fit, state
 
-    def _run_phase(
-        self, phase: Phase, system: System, log: RunLog
-    ) -> tuple[System, Path, Latents | None]:
-        """The system after a phase, its checkpoint, and the latents that the phase knew."""
+    def _goes_on(self, phase: Phase) -> bool:
+        return self.resumed is not None and self.resumed.meta.phase == phase.number
+
+    def _part(self, phase: Phase, fit: Fit) -> Part | None:
+        """What is done of the epoch in which a resumed phase goes on."""
+        if not self._goes_on(phase) or self.resumed is None or not self.resumed.meta.block:
+            return None
+        meta, found = self.resumed.meta, fit.blocks.count
+        if meta.blocks != found:
+            raise InputError(
+                f"{self.resumed.path}: is in the middle of an epoch of {meta.blocks} blocks, which now has "
+                f"{found}; leave --block-mb as it was, or go on from the epoch before."
+            )
+        return Part(meta.block, meta.blocks, meta.sums)
+
+    def _run_phase(self, phase: Phase, system: System, log: RunLog) -> tuple[System, Path]:
+        """The system after a phase, and its checkpoint."""
         log.start_phase()
         run = self.settings.training.run
-        fit, begun, validation = self.prepare(phase, system)
+        fit, begun = self.prepare(phase, system)
+        part = self._part(phase, fit)
+        validation = replicated(self.dataset.validation(phase), self.mesh)
         validate = validate_windows if phase.windows else validate_frames
         saver, saved = self._saver(phase), Path()
         with make_progress(self.console) as progress:
@@ -176,8 +203,16 @@ class Trainer:
             self.console.print(f"{title}: compiled in {seconds:.1f} s", highlight=False)
             progress.update(task, note="first epoch")
             began = time.perf_counter()
+
+            def between(state: TrainState, part: Part) -> None:
+                saver.wait()
+                note = pace(fit.blocks, part, time.perf_counter() - began)
+                done = int(state.epoch) + part.block / part.blocks
+                progress.update(task, completed=done, note=note)
+                self._save_if(self._is_overdue(), saver, state, log, part)
+
             try:
-                for number, state, metrics in fit(begun):
+                for number, state, metrics in fit(begun, part, between):
                     saver.wait()  # for a checkpoint that was saved during this epoch
                     system, last = state.system, number == phase.epochs
                     show = last or (number - 1) % run.log_every == 0
@@ -190,9 +225,8 @@ class Trainer:
                     if is_writer():
                         log.epoch(phase.number, number - 1, metrics, show=show)
                     progress.update(task, completed=number, note=headline(metrics))
-                    overdue = agreed(time.monotonic() - self.saved_at > LONGEST)
-                    if last or overdue or number % run.save_every == 0:
-                        saved = self._save(saver, state, log)
+                    due = last or self._is_overdue() or number % run.save_every == 0
+                    saved = self._save_if(due, saver, state, log) or saved
                     began = time.perf_counter()
             except DivergedError as error:
                 raise InputError(
@@ -202,24 +236,44 @@ class Trainer:
             finally:
                 saver.finish()
         log.summary(phase.number, phase.title)
-        return system, saved, fit.data.latents
+        return system, saved
 
-    def _save(self, saver: Saver, state: TrainState, log: RunLog) -> Path:
-        """Begin to save; the first checkpoint is waited for, since with it the log gets its place."""
-        name, first = saver(state), self.saved_at == -math.inf
+    def _is_overdue(self) -> bool:
+        longest = 60.0 * self.settings.training.run.save_every_minutes
+        return agreed(time.monotonic() - self.saved_at > longest)
+
+    def _save_if(
+        self, due: bool, saver: Saver, state: TrainState, log: RunLog, part: Part | None = None
+    ) -> Path | None:
+        """Begin to save where that is due, or the process is to end, which it then does; the first checkpoint
+        is waited for, since with it the log gets its place."""
+        ending = agreed(self.ending())
+        if not due and not ending:
+            return None
+        path, first = self.run / saver(state, part), self.saved_at == -math.inf
         self.saved_at = time.monotonic()
-        if first:
+        if first or ending:
             saver.wait()
             log.file = self.folder.log
-        return self.run / name
+        if ending:
+            raise Stopped(path)
+        return path
 
     def _saver(self, phase: Phase) -> Saver:
         frames, normaliser = self.dataset.frames, self.dataset.normaliser
-        features = self.dataset.x.shape[1]
         data = frames.source, frames.digest, normaliser.left_out(frames)
         names = frames.columns, frames.action_columns
-        sizes = frames.episodes, len(frames.actions)
-        meta = Meta(self.settings, phase.number, 0, features, *data, *names, *sizes, self.asked)
+        sizes = frames.episodes, int(frames.offsets[-1])
+        facts = (*data, *names, *sizes, self.asked)
+        meta = Meta(self.settings, phase.number, 0, self.dataset.features, *facts)
         publish = self.folder.publish if is_writer() else lambda: None
         folder, support = self.folder.new, self.dataset.support
         return Saver(folder, publish, phase.number, normaliser, support, meta)
+
+
+def pace(blocks: Whole | Streamed, part: Part, seconds: float) -> str:
+    """Samples a second in an epoch so far, the share of the time in which it waited for data, and the time
+    that is left of it."""
+    rate = part.block * blocks.samples / seconds
+    left = seconds * (part.blocks - part.block) / part.block
+    return f"{rate:,.0f} samples/s, {blocks.waited() / seconds:.0%} waiting, {left:.0f} s to the epoch's end"

@@ -100,6 +100,14 @@ class FeatureCache:
             )
         return {name: self._values(file, table, name, remedy) for name in schema.names}
 
+    def frames(self, episode: int) -> tuple[np.ndarray, np.ndarray]:
+        """Features in the units of the data set, and actions, of one episode; float32. Raises as `read`."""
+        columns, meta = self.read(episode), self.meta
+        features = columns["features"]
+        if meta.mean:
+            features = (features * np.array(meta.scale) + np.array(meta.mean)).astype(np.float32)
+        return features, columns["action"]
+
     def _values(self, file: Path, table: pa.Table, name: str, remedy: str) -> np.ndarray:
         column = table.column(name).combine_chunks()
         flat = column.flatten() if name in VECTORS else column
@@ -120,15 +128,15 @@ def is_cache(path: Path) -> bool:
     return is_there(path / META, folder=False)
 
 
-def open_cache(path: Path) -> FeatureCache:
-    """Open a cache to read all of it.
+def open_cache(path: Path, *, packed: bool = False) -> FeatureCache:
+    """Open a cache to read all of it: its episodes, which one that is `packed` need not have.
 
     Raises `InputError` where its `meta.json` is unusable, episodes are missing, or the data set it was
     made from is still in its place and no longer the same.
     """
     cache = FeatureCache(path, _read_meta(path))
     meta, missing = cache.meta, cache.missing()
-    if missing:
+    if missing and not packed:
         raise InputError(
             f"{path}: holds {meta.episodes - len(missing)} of {meta.episodes} episodes, the first that "
             f"is missing is {missing[0]}; complete it with {meta.command(path)}"

@@ -147,8 +147,8 @@ class Contenders:
         columns = tuple(kept.index(c) for c in task.columns if c in kept)
         seed = self.checkpoint.meta.settings.training.run.seed
         fresh = Imitator.create(
-            dataset.x.shape[1],
-            dataset.frames.actions.shape[1],
+            dataset.features,
+            len(dataset.frames.action_columns),
             columns,
             timed=name == "inverse_dynamics",
             horizon=self.ahead,

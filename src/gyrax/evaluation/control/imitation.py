@@ -90,7 +90,7 @@ def examples_of(dataset: Dataset) -> Examples:
 
 def trained(imitator: Imitator, dataset: Dataset, seed: int) -> Imitator:
     """Trained on recorded actions, towards frames that lie 1 to `horizon` frames ahead."""
-    examples, width = examples_of(dataset), dataset.frames.actions.shape[1]
+    examples, width = examples_of(dataset), len(dataset.frames.action_columns)
     order = np.random.default_rng(seed).integers(len(examples.frame), size=(UPDATES, BATCH))
     arrays = dataset.x, dataset.actions[:, :width], *examples
     x, actions, frame, left, rows = map(jnp.asarray, (*arrays, order))

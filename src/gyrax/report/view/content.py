@@ -193,9 +193,9 @@ def _episode(
         "chart_forecast": found.charts[rows].tolist(),
         "jumps": [np.flatnonzero(row).tolist() for row in found.jumped[rows]],
         "fan": packed(_path(fan, sampled_from, plane, c)) if fan.size else None,
-        "seen": packed(dataset.frames.features[span][:, robot.columns]),
+        "seen": packed(dataset.loaded.features[span][:, robot.columns]),
         "foreseen": packed(restored),
-        "actions": packed(dataset.frames.actions[span]),
+        "actions": packed(dataset.loaded.actions[span]),
         "errors": packed(columns),
     }
 
