@@ -1,10 +1,13 @@
 """Commands killed before a random change of a file, started again, end as if nothing had been."""
 
 import json
+import os
 import shutil
+import signal
+import time
 
 import pytest
-from answers import FLAGS, assert_same, train_to_the_end
+from answers import FLAGS, assert_same, continued, train_to_the_end
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +30,21 @@ def test_a_training_ends_the_same(forks, tiny_folder, tmp_path, rng, cases, requ
         left -= max(1, train_to_the_end(forks, run, command, draw, min(left, 5)))
         assert_same(run, whole)
         chain += 1
+
+
+def test_a_training_that_is_asked_to_end(forks, tiny_folder, tmp_path, undisturbed):
+    """It leaves a checkpoint and says how to go on, to the same end."""
+    run = tmp_path / "run"
+    command = ["train", "--phase", 1, "--data", tiny_folder, "--out", run, *FLAGS]
+    started = forks.start(*command, folder=run)
+    while not (run / "p1_epoch_00000").exists():
+        time.sleep(0.005)
+    os.kill(started.child, signal.SIGTERM)
+    answer = started.wait()
+    if answer.code:  # it may have ended before
+        assert answer.code == 143 and answer.stderr.count("\n") <= 1, answer
+        forks.run(*continued(answer.stdout.split("asked to end")[1]), folder=run).done()
+    assert_same(run, undisturbed[0])
 
 
 def test_a_run_that_is_replaced_is_there_or_the_new_one_is(

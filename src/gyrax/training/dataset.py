@@ -23,7 +23,8 @@ from gyrax.training.step import encode_all
 from gyrax.training.support import Support
 
 VALIDATION_WINDOWS = 2048
-VALIDATION_FRAMES = 2**16
+HELD_NUMBERS = 2**22
+"""Features, of all frames together, of the episodes of a split that are held in memory at most."""
 UNRELATED = 0.8
 """Mean square difference of neighbouring frames, as a share of that of any two, from which they count as
 shuffled."""
@@ -187,8 +188,8 @@ class Dataset:
         return replace(self, frames=frames, split=none | ranges)
 
     def _few(self, episodes: np.ndarray) -> np.ndarray:
-        """Some of the episodes, with about `VALIDATION_FRAMES` frames at most."""
-        share = VALIDATION_FRAMES / self.frames.lengths[episodes].sum()
+        """Some of the episodes, with about `HELD_NUMBERS` features at most."""
+        share = HELD_NUMBERS / (self.frames.lengths[episodes].sum() * len(self.frames.columns))
         count = max(1, int(min(1.0, share) * len(episodes)))
         return episodes[np.linspace(0, len(episodes) - 1, count).astype(int)]
 
