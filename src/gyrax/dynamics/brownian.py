@@ -15,7 +15,7 @@ from gyrax._types import PRNGKey
 from gyrax.dynamics.levy import SPREADS, area_between, area_levels
 from gyrax.dynamics.require import is_concrete, numpy_for, require
 
-Shape = int | tuple[int, ...] | PyTree[jax.ShapeDtypeStruct]
+Shape = int | tuple[int, ...] | PyTree
 Increment = diffrax.BrownianIncrement | diffrax.SpaceTimeLevyArea | diffrax.SpaceTimeTimeLevyArea
 
 
@@ -47,7 +47,7 @@ class PresampledPath(diffrax.AbstractBrownianPath):
         *,
         key: PRNGKey,
         dtype: Any = None,
-        levy_area: type[Increment] = diffrax.BrownianIncrement,
+        levy_area: type = diffrax.BrownianIncrement,
     ) -> "PresampledPath":
         """Draw the whole path in one call.
 
@@ -165,7 +165,7 @@ def _known(levy_area: Any) -> type[Increment]:
     return levy_area
 
 
-def _structs(shape: Shape, dtype: Any) -> PyTree[jax.ShapeDtypeStruct]:
+def _structs(shape: Shape, dtype: Any) -> PyTree:
     """The shape of a path as a pytree of structs, from whichever way it was given."""
     dtype = dtype or jnp.result_type(float)
     if isinstance(shape, int | np.integer):

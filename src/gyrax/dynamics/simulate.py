@@ -23,7 +23,7 @@ from gyrax.dynamics.time_grid import TimeGrid, time_grid
 
 
 def simulate(
-    terms: diffrax.AbstractTerm,
+    terms: Any,
     solver: diffrax.AbstractSolver,
     t0: Scalar,
     t1: Scalar,
