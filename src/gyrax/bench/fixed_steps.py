@@ -96,9 +96,9 @@ def _scan_with_keys(x0: Array, a: Array, key: Array) -> Array:
     return jax.lax.scan(step, (x0, key), None, length=STEPS)[0][0]
 
 
-def _diffeqsolve(path: Any, x0: Array, a: Array) -> Array:
+def _diffeqsolve(path: Any, x0: Array, a: Array, **options: Any) -> Array:
     solution = diffrax.diffeqsolve(
-        _terms(path), diffrax.Euler(), 0.0, END, DT, x0, a, max_steps=STEPS + 1
+        _terms(path), diffrax.Euler(), 0.0, END, DT, x0, a, max_steps=STEPS + 1, **options
     )
     assert solution.ys is not None
     return solution.ys[0]
@@ -109,4 +109,7 @@ def _tree(x0: Array, a: Array, key: Array) -> Array:
 
 
 def _unsafe_path(x0: Array, a: Array, key: Array) -> Array:
-    return _diffeqsolve(diffrax.UnsafeBrownianPath((), key), x0, a)
+    path = diffrax.UnsafeBrownianPath((), key)
+    return _diffeqsolve(
+        path, x0, a, adjoint=diffrax.DirectAdjoint()
+    )  # the default does not take it

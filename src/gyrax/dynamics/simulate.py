@@ -149,13 +149,13 @@ def _run_without_jumps(
     stride = math.gcd(*grid.saves) or 1
     rows, with_noise = noise_of_steps(terms, grid)
     chunks = grid.saves[-1] // stride
-    times = grid.time(jnp.arange(grid.saves[-1] + 1))
     rows = jax.tree.map(
-        lambda x: x.reshape(chunks, stride, *x.shape[1:]), (times[:-1], times[1:], rows)
+        lambda x: x.reshape(chunks, stride, *x.shape[1:]), (jnp.arange(grid.saves[-1]), rows)
     )
 
     def step(carry: tuple, at: tuple) -> tuple:
-        (y, state), (begin, end, row) = carry, at
+        (y, state), (k, row) = carry, at
+        begin, end = grid.time(k), grid.time(k + 1)
         noisy = with_noise(row, begin, end)
         y, _, _, state, result = solver.step(noisy, begin, end, y, args, state, False)
         return (y, state), failure(result)
