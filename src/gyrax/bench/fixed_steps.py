@@ -20,7 +20,7 @@ REPEATS = 50
 """Calls that are timed as one: a single one takes microseconds."""
 
 Solve = Callable[[Array, Array, Any], Array]
-"""The end of dX = −aX dt + ½X dW from `(x0, a, noise)`."""
+"""The end of dX = aX dt + ½X dW from `(x0, a, noise)`."""
 
 
 def bench_fixed_steps(rounds: int, note: Note) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _drawn(key: Array) -> Array:
 
 def _terms(path: Any) -> diffrax.MultiTerm:
     return diffrax.MultiTerm(
-        diffrax.ODETerm(lambda t, x, a: -a * x),
+        diffrax.ODETerm(lambda t, x, a: a * x),
         diffrax.ControlTerm(lambda t, x, a: 0.5 * x, path),
     )
 
@@ -83,7 +83,7 @@ def _ours(x0: Array, a: Array, increments: Array) -> Array:
 
 
 def _scan(x0: Array, a: Array, increments: Array) -> Array:
-    step = lambda x, dw: (x - a * x * DT + 0.5 * x * dw, None)
+    step = lambda x, dw: (x + a * x * DT + 0.5 * x * dw, None)
     return jax.lax.scan(step, x0, increments)[0]
 
 
@@ -91,7 +91,7 @@ def _scan_with_keys(x0: Array, a: Array, key: Array) -> Array:
     def step(carry: tuple, _: None) -> tuple:
         x, key = carry
         key, own = jr.split(key)
-        return (x - a * x * DT + 0.5 * x * DT**0.5 * jr.normal(own), key), None
+        return (x + a * x * DT + 0.5 * x * DT**0.5 * jr.normal(own), key), None
 
     return jax.lax.scan(step, (x0, key), None, length=STEPS)[0][0]
 

@@ -149,23 +149,21 @@ def _run_without_jumps(
     stride = math.gcd(*grid.saves) or 1
     rows, with_noise = noise_of_steps(terms, grid)
     chunks = grid.saves[-1] // stride
-    rows = jax.tree.map(
-        lambda x: x.reshape(chunks, stride, *x.shape[1:]), (jnp.arange(grid.saves[-1]), rows)
-    )
+    rows = jax.tree.map(lambda x: x.reshape(chunks, stride, *x.shape[1:]), rows)
 
-    def step(carry: tuple, at: tuple) -> tuple:
-        (y, state), (k, row) = carry, at
+    def step(carry: tuple, row: Any) -> tuple:
+        y, state, k = carry
         begin, end = grid.time(k), grid.time(k + 1)
         noisy = with_noise(row, begin, end)
         y, _, _, state, result = solver.step(noisy, begin, end, y, args, state, False)
-        return (y, state), failure(result)
+        return (y, state, k + 1), failure(result)
 
-    def chunk(carry: tuple, at: tuple) -> tuple:
-        carry, failed = lax.scan(step, carry, at)
+    def chunk(carry: tuple, rows: Any) -> tuple:
+        carry, failed = lax.scan(step, carry, rows, length=stride)
         return carry, (carry[0], failed)
 
     state = solver.init(terms, grid.time(0), grid.time(1), y0, args)
-    _, (ys, failed) = lax.scan(chunk, (y0, state), rows)
+    _, (ys, failed) = lax.scan(chunk, (y0, state, jnp.asarray(0)), rows, length=chunks)
     kept = jnp.asarray(grid.saves) // stride
     ys = jax.tree.map(lambda y, ys: jnp.concatenate([y[None], ys])[kept], y0, ys)
     none = jax.tree.map(lambda y: jnp.zeros((0, *y.shape), y.dtype), y0)
