@@ -11,7 +11,6 @@ Where a process has a bound its next proposal falls at a time known beforehand, 
 
 from typing import Any, NamedTuple
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.lax as lax
@@ -21,7 +20,7 @@ from jaxtyping import Array
 
 from gyrax.dynamics.domain import AbstractDomain
 from gyrax.dynamics.search import Search, idle_search
-from gyrax.dynamics.solution import Outcome, Simulation
+from gyrax.dynamics.solution import Outcome, Simulation, failure
 from gyrax.dynamics.superposition import Line, Superposition
 from gyrax.dynamics.time_grid import TimeGrid
 
@@ -162,13 +161,6 @@ def _try(setting: Setting, loop: Loop, end: Array) -> Trial:
     excess = 0.5 * (t - loop.t) * (loop.rate + rate) - loop.left
     bounded = jumps.rates(jumps.thinned, t, y, args) if jumps.thinned else None
     return Trial(t, y, state, rate, excess, bounded, failure(result))
-
-
-def failure(result: Any) -> Array | None:
-    """Whether a step failed; None of a solver that cannot, which says so when it is traced."""
-    if result is diffrax.RESULTS.successful:
-        return None
-    return result != diffrax.RESULTS.successful
 
 
 def _is_found(loop: Loop, trial: Trial, grid: TimeGrid) -> Array:

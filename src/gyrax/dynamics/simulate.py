@@ -14,10 +14,10 @@ from jaxtyping import Array, PyTree
 
 from gyrax._types import PRNGKey, Scalar
 from gyrax.dynamics.brownian import PresampledPath, noise_of_steps
-from gyrax.dynamics.event_loop import Setting, failure, run_with_jumps
+from gyrax.dynamics.event_loop import Setting, run_with_jumps
 from gyrax.dynamics.everywhere import domain_of, paths_of, require_like
 from gyrax.dynamics.jumps import AbstractJumpProcess
-from gyrax.dynamics.solution import Outcome, Simulation
+from gyrax.dynamics.solution import Outcome, Simulation, failure
 from gyrax.dynamics.superposition import Superposition, superposed
 from gyrax.dynamics.time_grid import TimeGrid, time_grid
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import diffrax
 import equinox as eqx
 from jaxtyping import Array, Float, Int, PyTree
 
@@ -62,3 +63,10 @@ class Simulation(eqx.Module):
     count: Int[Array, ""]
     counts: Int[Array, " processes"]
     result: Outcome
+
+
+def failure(result: Any) -> Array | None:
+    """Whether a step failed; None of a solver that cannot, which says so when it is traced."""
+    if result is diffrax.RESULTS.successful:
+        return None
+    return result != diffrax.RESULTS.successful
