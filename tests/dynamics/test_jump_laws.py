@@ -13,6 +13,7 @@ from problems import OPTIMISED, tree_of
 from scipy import stats
 
 from gyrax import JumpProcess, simulate
+from gyrax.dynamics.superposition import Line
 
 SIZES = [4_000, pytest.param(100_000, marks=pytest.mark.slow)]
 STILL = diffrax.ODETerm(lambda t, y, args: jax.tree.map(jnp.zeros_like, y))
@@ -231,3 +232,15 @@ def test_an_oscillator_with_kicks_has_the_law_that_thinning_gives(size):
         for f in (lambda x: x, lambda x: x**2):
             apart = f(a[finite].astype(float)) - f(b[finite].astype(float))
             assert abs(apart.mean()) < 3.0 * apart.std() / len(apart) ** 0.5
+
+
+@pytest.mark.parametrize("ends", [(2.0, 2.0), (0.5, 3.0), (3.0, 0.0), (0.0, 1.0)])
+def test_a_line_is_reached_where_its_hazard_says(ends, x64):
+    begin, end = (jnp.array([x, 2.0 * x]) for x in ends)
+    line = Line(jnp.array(0.7), begin, end)
+    whole = line.hazard(line.length)
+    assert float(whole) == pytest.approx(0.7 * 1.5 * sum(ends), rel=1e-12)
+    for share in (1e-3, 0.3, 0.9, 1.0):
+        assert float(line.hazard(line.reach(share * whole))) == pytest.approx(
+            float(share * whole), rel=1e-9
+        )
