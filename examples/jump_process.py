@@ -16,7 +16,7 @@ from disk import draw_disk, legend_below, save
 
 import gyrax
 from gyrax import geometry
-from gyrax.dynamics import JumpProcess, jump_probability, simulate
+from gyrax.dynamics import BallJumpProcess, jump_probability, simulate
 
 H, T1, CHAINS, RATE = 0.25, 20.0, 2000, 4.0
 angles = jnp.pi * jnp.array([0.5, 7 / 6, 11 / 6])
@@ -40,8 +40,8 @@ def another_well(t, z, args, key):
     return jr.categorical(key, jnp.log(distances(z) > distances(z).min()))
 
 
-hopping = JumpProcess(lambda t, z, args: 2.0 * jnp.min(distances(z)) ** 2, hop, another_well)
-poisson = JumpProcess(lambda t, z, args: RATE, lambda t, z, args, mark: -z)
+hopping = BallJumpProcess(lambda t, z, args: 2.0 * jnp.min(distances(z)) ** 2, hop, another_well)
+poisson = BallJumpProcess(lambda t, z, args: RATE, lambda t, z, args, mark: -z)
 
 
 def chain(key, jumps=poisson, t1=T1, h=H):

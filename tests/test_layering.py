@@ -17,10 +17,12 @@ ROOMS = (
 )  # fmt: skip
 FLOORS = {
     "dynamics": (
-        ("likelihood", "require", "rotation", "splitting"), ("brownian", "terms"),
-        ("checks", "flows", "jumps", "solution"), ("solvers.base", "time_grid"),
-        ("event_loop", "integrate", "solvers.document", "solvers.geodesic", "solvers.projected"),
-        ("simulate", "solvers.registry"),
+        ("domain", "likelihood", "require", "rotation", "search", "splitting"),
+        ("jumps", "levy", "solution", "terms"), ("brownian", "checks", "flows", "superposition"),
+        ("everywhere", "solvers.base", "time_grid"),
+        ("ball", "ball_jumps", "event_loop", "integrate", "solvers.document", "solvers.geodesic",
+         "solvers.projected"),
+        ("langevin", "simulate", "solvers.registry"),
     ),
     "model": (("fields", "time_to_go", "trajectory", "window"), ("folded", "forecaster"), ("world_model",),
               ("system",)),

@@ -2,6 +2,7 @@
 
 from gyrax import geometry as geometry
 from gyrax._version import __version__ as __version__
+from gyrax.dynamics import BallJumpProcess as BallJumpProcess
 from gyrax.dynamics import DocumentBAOAB as DocumentBAOAB
 from gyrax.dynamics import GeodesicSplitting as GeodesicSplitting
 from gyrax.dynamics import JumpProcess as JumpProcess

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gyrax import (
-    JumpProcess,
+    BallJumpProcess,
     PhaseState,
     PresampledPath,
     langevin_terms,
@@ -161,7 +161,7 @@ def test_fields_that_do_no_work_but_for_rounding():
     assert jnp.isfinite(solved(field=rounded).p).all()
 
 
-FLIPS = JumpProcess(lambda t, z, args: 1.0, lambda t, z, args, mark: -z)
+FLIPS = BallJumpProcess(lambda t, z, args: 1.0, lambda t, z, args, mark: -z)
 
 
 @pytest.mark.parametrize(("word", "traced"), [("BAOAB", True), ("OBABO", False), ("heun", False)])

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gyrax.atlas.centers import spread_centers
-from gyrax.bench import yardsticks
+from gyrax.bench import fixed_steps, yardsticks
 from gyrax.bench.growth import AXES, Sizes, dominant_term, predicted_operations
 from gyrax.bench.growth_figure import draw_growth
 from gyrax.bench.programs import count_operations
@@ -137,3 +137,26 @@ def test_the_timed_command_is_there():
 def test_bad_flags_are_one_line(flags, words):
     result = CliRunner().invoke(cli.app, ["bench", *flags])
     assert result.exit_code == 2 and words in result.output and "Traceback" not in result.output
+
+
+def test_the_ways_of_fixed_steps_solve_one_equation(monkeypatch, x64):
+    """Those whose noise is handed in to the bit of rounding; the others in the mean of their law."""
+    monkeypatch.setattr(fixed_steps, "REPEATS", 1)
+    noise = jr.normal(jr.key(0), (fixed_steps.STEPS,)) * fixed_steps.DT**0.5
+    x0, a = jnp.asarray(1.0), jnp.asarray(0.7)
+    for solve in (lambda f: f, fixed_steps._with_gradient):
+        one, other = (solve(f)(x0, a, noise) for f in (fixed_steps._ours, fixed_steps._scan))
+        assert np.allclose(jax.tree.leaves(one), jax.tree.leaves(other), rtol=1e-10)
+    keys = jr.split(jr.key(1), 400)
+    for solve in (fixed_steps._scan_with_keys, fixed_steps._unsafe_path):
+        ends = jax.jit(jax.vmap(lambda key, solve=solve: solve(x0, a, key)))(keys)
+        assert ends.mean() == pytest.approx(np.exp(0.07), abs=4 * float(ends.std()) / 20)
+    report = fixed_steps.bench_fixed_steps(1, lambda _: None)
+    assert set(report["forward"]) - set(report["gradient"]) == {
+        "ms_unsafe_path", "ratio_to_unsafe_path"
+    }  # fmt: skip
+    assert all(value > 0 for value in report["gradient"].values())
+    machine = dict(device="cpu", cores=2, gflops=1.0, gbytes=1.0)
+    report = dict(machine=machine, preset="document", settings={}, fixed_steps=report)
+    (facts,) = bench_tables(report)
+    assert facts.row_count == 2 + 5 + 4

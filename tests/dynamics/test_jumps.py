@@ -7,7 +7,7 @@ import pytest
 from problems import start
 
 from gyrax import geometry, kinetic_energy
-from gyrax.dynamics import JumpProcess, apply_jump, jump_probability
+from gyrax.dynamics import BallJumpProcess, apply_jump, jump_probability
 
 
 @pytest.mark.parametrize("c", [1.0, 0.3])
@@ -37,13 +37,13 @@ def test_a_contraction_slows_down(x64):
 
 def test_momentum_is_carried_at_a_fixed_mark(x64):
     """A target that depends on z through its mark does not enter the differential."""
-    jumps = JumpProcess(
+    jumps = BallJumpProcess(
         rate=lambda t, z, args: 1.0,
         apply=lambda t, z, args, mark: z + mark,
         mark=lambda t, z, args, key: -0.5 * z + 0.0 * jax.random.normal(key, z.shape),
     )
     y = start(2)
-    mark = jumps.draw(0.0, y.z, None, jax.random.key(0))
+    mark = jumps.draw(0.0, y, None, jax.random.key(0))
     after = jumps.move(0.0, y, None, mark)
     assert jnp.allclose(after.z, 0.5 * y.z)
     assert jnp.allclose(geometry.sharp(after.z, after.p), geometry.sharp(y.z, y.p))

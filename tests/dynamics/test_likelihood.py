@@ -80,7 +80,7 @@ def test_a_rate_of_zero_has_finite_gradients_where_nothing_jumped():
 
 
 def test_lengths_must_match():
-    with pytest.raises(ValueError, match=r"4 times, 4 positions and 4 event counts; n steps have"):
+    with pytest.raises(ValueError, match=r"4 times, 4 states and 4 event counts; n steps have"):
         jump_log_likelihood(
             lambda t, z, args: 1.0, jnp.zeros(4), jnp.zeros((4, 2)), jnp.zeros(4, bool)
         )

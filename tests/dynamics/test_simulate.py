@@ -14,7 +14,7 @@ from problems import OPTIMISED, bumpy, start, terms_of, tree_of, twisting_field
 from scipy import stats
 
 from gyrax import GeodesicSplitting, PhaseState, PresampledPath, geometry, kinetic_energy
-from gyrax.dynamics import JumpProcess, Outcome, integrate, simulate, solver_by_name
+from gyrax.dynamics import BallJumpProcess, Outcome, integrate, simulate, solver_by_name
 from gyrax.dynamics.time_grid import time_grid
 
 H, T1 = 0.25, 10.0
@@ -26,7 +26,7 @@ def noisy_terms(key, h=H, t1=T1, c=1.0, dtype=None):
 
 
 # Poisson jumps of constant rate, four to a time unit and one to a step.
-POISSON = JumpProcess(lambda t, z, args: args, lambda t, z, args, mark: -z)
+POISSON = BallJumpProcess(lambda t, z, args: args, lambda t, z, args, mark: -z)
 
 
 @eqx.filter_jit(compiler_options=OPTIMISED)
@@ -73,7 +73,7 @@ def rotated_to_a_centre(t, z, args, mark):
     return geometry.mobius_add(jnp.asarray(CENTRES, z.dtype)[mark], turned)
 
 
-HOPPING = JumpProcess(
+HOPPING = BallJumpProcess(
     rate=lambda t, z, args: (1.0 + jnp.sin(t)) * jnp.exp(3.0 * z[0]),
     apply=rotated_to_a_centre,
     mark=lambda t, z, args, key: jr.categorical(key, jnp.log(weights(z))),
@@ -165,7 +165,7 @@ def flexible_rate(t, z, args):
     return args["constant"] + args["slope"] * geometry.distance(jnp.zeros_like(z), z)
 
 
-FLEXIBLE = JumpProcess(flexible_rate, lambda t, z, args, mark: args["map"] * z)
+FLEXIBLE = BallJumpProcess(flexible_rate, lambda t, z, args, mark: args["map"] * z)
 
 
 @eqx.filter_jit
@@ -254,7 +254,7 @@ def test_a_solver_that_remembers_starts_afresh_after_a_jump(x64):
     """Reversible Heun carries a second state, which a jump must not leave behind."""
 
     def times(name):
-        jumps = JumpProcess(lambda t, z, args: 3.0 + 5.0 * z[0], lambda t, z, args, mark: -z)
+        jumps = BallJumpProcess(lambda t, z, args: 3.0 + 5.0 * z[0], lambda t, z, args, mark: -z)
         return simulate(
             terms_of(bumpy),
             solver_by_name(name),
@@ -365,7 +365,7 @@ def test_a_presampled_path_cannot_serve_jumps():
 
 
 def test_a_rate_must_be_one_scalar():
-    vector = JumpProcess(lambda t, z, args: z, lambda t, z, args, mark: z)
+    vector = BallJumpProcess(lambda t, z, args: z, lambda t, z, args, mark: z)
     with pytest.raises(ValueError, match=r"returned shape \(2,\).*the total intensity"):
         simulate(
             terms_of(bumpy), GeodesicSplitting("BAB"), 0.0, 1.0, 0.5, start(2),

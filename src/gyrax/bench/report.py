@@ -8,6 +8,7 @@ from rich.console import Console
 
 from gyrax.bench.command_time import time_command
 from gyrax.bench.counts import add_counts, count_step
+from gyrax.bench.fixed_steps import bench_fixed_steps
 from gyrax.bench.growth import bench_growth
 from gyrax.bench.machine import measure_machine
 from gyrax.bench.rollout import bench_rollout
@@ -57,6 +58,7 @@ def measure_all(
             add_counts(report, machine, count_step(bench, note))
     if what in ("simulate", "all"):
         report["simulate"] = bench_simulation(rounds, note)
+        report["fixed_steps"] = bench_fixed_steps(rounds, note)
     if what in ("train", "all"):
         report["command"] = time_command(device, note)
     return report

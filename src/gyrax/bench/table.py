@@ -6,6 +6,14 @@ from rich.table import Table
 
 from gyrax.runtime.console import make_table
 
+FIXED_STEPS = {
+    "ratio_to_scan": "a scan, noise handed in to both",
+    "ratio_to_scan_drawing": "a scan, noise drawn by both",
+    "ratio_to_scan_with_keys": "a scan with a key a step",
+    "ratio_to_unsafe_path": "diffeqsolve with UnsafeBrownianPath",
+    "ratio_to_tree": "diffeqsolve with VirtualBrownianTree",
+}
+
 
 def bench_tables(report: dict[str, Any]) -> list[Table]:
     """Times beside the yardsticks', programs, and single facts; those of them that were measured."""
@@ -67,6 +75,16 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(
             ("simulate: time against ALIGN in flat space", f"{entry['ratio_to_align']:.2f}")
         )
+    for kind in ("forward", "gradient") if "fixed_steps" in report else ():
+        entry = report["fixed_steps"][kind]
+        facts.append(
+            (f"{report['fixed_steps']['what']}, {kind}", f"{1e3 * entry['ms_ours']:.1f} µs")
+        )
+        facts += [
+            (f"  time against {name}", f"{entry[ratio]:.3g}")
+            for ratio, name in FIXED_STEPS.items()
+            if ratio in entry
+        ]
     for axis, row in report.get("growth", {}).get("axes", {}).items():
         facts.append((f"growth with {axis}", row["text"]))
     return facts

@@ -1,60 +1,107 @@
-"""Poisson jumps of the state: the process, its probability over a step, and how momentum is carried.
+"""Poisson jumps of the state: the processes, and their probability over a step.
 
-A process of intensity `rate(z)` fires, between its last event and time t, with hazard ∫ rate ds; the
+A process of intensity `rate(y)` fires, between its last event and time t, with hazard ∫ rate ds; the
 next event is where that integral reaches a draw of Exp(1). [`gyrax.simulate`][] finds that time exactly;
 a rollout in whole steps uses [`jump_probability`][].
 """
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gyrax._types import PRNGKey
-from gyrax.dynamics.terms import PhaseState, Scalar
-from gyrax.geometry import flat, sharp
+from gyrax._types import PRNGKey, Scalar
+
+Bound = Scalar | Callable[[Any, Any], Any] | None
 
 
-class JumpProcess(eqx.Module):
-    """Jumps of the position at a state-dependent rate, to a target that may be drawn at random.
+class AbstractJumpProcess(eqx.Module):
+    """Jumps at a rate that depends on the state: [`JumpProcess`][], and [`BallJumpProcess`][] on the ball."""
 
-    An event at time t moves z to `apply(t, z, args, m)`, where the *mark* m, such as the index of the
-    target, is `mark(t, z, args, key)`: all that is random about an event. Momentum is carried by the
-    differential of z ↦ `apply(t, z, args, m)` at fixed m, so the mark is drawn apart from the move.
+    @abc.abstractmethod
+    def intensity(self, t: Scalar, y: Any, args: Any = None) -> Float[Array, ""]:
+        """The rate in the state `y`, as an array."""
+
+    @abc.abstractmethod
+    def draw(self, t: Scalar, y: Any, args: Any, key: PRNGKey) -> Any:
+        """The mark of an event at `t` in `y`."""
+
+    @abc.abstractmethod
+    def move(self, t: Scalar, y: Any, args: Any, mark: Any, terms: Any = None) -> Any:
+        """The state after an event of the given mark."""
+
+    @property
+    @abc.abstractmethod
+    def bounded(self) -> bool:
+        """Whether the rate has a bound."""
+
+    @abc.abstractmethod
+    def limit(self, t: Scalar, args: Any = None) -> Float[Array, ""]:
+        """The bound at `t`, as an array."""
+
+
+class JumpProcess(AbstractJumpProcess):
+    """Jumps of a state of any structure, to a target that may be drawn at random.
+
+    An event at time t takes y to `apply(t, y, args, m)`, where the *mark* m, such as the index of the
+    target or the size of the jump, is `mark(t, y, args, key)`: all that is random about an event.
 
     **Fields:**
 
-    - `rate(t, z, args)`: the intensity, a scalar ≥ 0 per unit of time.
-    - `apply(t, z, args, mark)`: the point after the event, shape `(D,)`, inside the ball. Where it is
-        an isometry the kinetic energy is unchanged.
-    - `mark(t, z, args, key)`: a pytree of arrays, or None where events are all alike; then `apply`
+    - `rate(t, y, args)`: the intensity, a scalar ≥ 0 per unit of time.
+    - `apply(t, y, args, mark)`: the state after the event, like the one before it.
+    - `mark(t, y, args, key)`: a pytree of arrays, or None where events are all alike; then `apply`
         gets the mark None.
+    - `bound`: a number, or a function `bound(t, args)`, that the rate never passes, whatever the state.
+        Events are then proposed at the rate of the bound and kept with probability rate/bound (thinning),
+        without a search. Within a step a bound counts as the straight line between its values at the ends.
     """
 
     rate: Callable[[Any, Any, Any], Any]
     apply: Callable[[Any, Any, Any, Any], Any]
     mark: Callable[[Any, Any, Any, Any], Any] | None = None
+    bound: Bound = None
 
-    def intensity(self, t: Scalar, z: Float[Array, " D"], args: Any = None) -> Float[Array, ""]:
+    def intensity(self, t: Scalar, y: Any, args: Any = None) -> Float[Array, ""]:
         """The rate as an array. Raises `ValueError` where `rate` does not return a scalar."""
-        value = jnp.asarray(self.rate(t, z, args), jnp.result_type(float))
-        if value.shape != ():
-            raise ValueError(
-                f"the jump rate returned shape {value.shape}; `rate(t, z, args)` must return one "
-                "scalar, the total intensity of all events."
-            )
-        return value
+        return as_rate(self.rate(t, y, args), "rate(t, y, args)")
 
-    def draw(self, t: Scalar, z: Float[Array, " D"], args: Any, key: PRNGKey) -> Any:
-        """The mark of an event at `t` in `z`."""
-        return None if self.mark is None else self.mark(t, z, args, key)
+    def draw(self, t: Scalar, y: Any, args: Any, key: PRNGKey) -> Any:
+        """The mark of an event at `t` in `y`."""
+        return None if self.mark is None else self.mark(t, y, args, key)
 
-    def move(self, t: Scalar, y: PhaseState, args: Any, mark: Any, c: Scalar = 1.0) -> PhaseState:
-        """The state after an event of the given mark, momentum and all."""
-        return apply_jump(lambda z: self.apply(t, z, args, mark), y, c)
+    def move(self, t: Scalar, y: Any, args: Any, mark: Any, terms: Any = None) -> Any:
+        """The state after an event of the given mark."""
+        del terms
+        return self.apply(t, y, args, mark)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is a `bound`."""
+        return self.bound is not None
+
+    def limit(self, t: Scalar, args: Any = None) -> Float[Array, ""]:
+        """The bound at `t`, as an array."""
+        return as_bound(self.bound, t, args)
+
+
+def as_rate(value: Any, call: str) -> Float[Array, ""]:
+    """What `call` returned, as an array; `ValueError` where that is no scalar."""
+    value = jnp.asarray(value, jnp.result_type(float))
+    if value.shape != ():
+        raise ValueError(
+            f"the jump rate returned shape {value.shape}; `{call}` must return one scalar, the total "
+            "intensity of all events."
+        )
+    return value
+
+
+def as_bound(bound: Bound, t: Scalar, args: Any) -> Float[Array, ""]:
+    """The value of a bound at `t`, as an array."""
+    return as_rate(bound(t, args) if callable(bound) else bound, "bound(t, args)")
 
 
 def jump_probability(rate: Float[Array, "*s"], dt: Scalar) -> Float[Array, "*s"]:
@@ -63,15 +110,3 @@ def jump_probability(rate: Float[Array, "*s"], dt: Scalar) -> Float[Array, "*s"]
     Shapes: of `rate`, any, such as `(...)`; the result has it too.
     """
     return -jnp.expm1(-rate * dt)
-
-
-def apply_jump(
-    jump: Callable[[Float[Array, " D"]], Float[Array, " D"]], y: PhaseState, c: Scalar = 1.0
-) -> PhaseState:
-    """Move the point by `jump` and the momentum by its differential, v ↦ (∂jump) v with v = λ⁻²p.
-
-    For an isometry the metric norm of p, and so the kinetic energy, is unchanged. Shapes: `jump` takes a
-    point of shape `(D,)` to one; `y` is one [`PhaseState`][].
-    """
-    z, v = jax.jvp(jump, (y.z,), (sharp(y.z, y.p, c),))
-    return PhaseState(z, flat(z, v, c))

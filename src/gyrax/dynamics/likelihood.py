@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 Events = Bool[Array, " steps"] | Int[Array, " steps"] | Float[Array, " steps"]
 
@@ -13,7 +13,7 @@ Events = Bool[Array, " steps"] | Int[Array, " steps"] | Float[Array, " steps"]
 def jump_log_likelihood(
     rate: Callable[[Any, Any, Any], Any],
     ts: Float[Array, " points"],
-    zs: Float[Array, "points D"],
+    ys: PyTree,
     events: Events,
     args: Any = None,
     *,
@@ -28,18 +28,21 @@ def jump_log_likelihood(
 
     **Arguments:**
 
-    - `rate(t, z, args)`: the intensity, a scalar ≥ 0.
-    - `ts`, `zs`: the grid of times, shape `(points,)`, and the positions at them, `(points, D)`.
+    - `rate(t, y, args)`: the intensity, a scalar ≥ 0.
+    - `ts`, `ys`: the grid of times, shape `(points,)`, and the states at them, a pytree of arrays of shapes
+        `(points, ...)`; on the ball mostly the positions.
     - `events`: how many jumps fell in each step (or whether any did), shape `(points − 1,)`.
 
     **Raises:** `ValueError` where the lengths do not match.
     """
-    if not len(ts) == len(zs) == len(events) + 1:
+    lengths = {len(y) for y in jax.tree.leaves(ys)}
+    if not lengths == {len(ts)} == {len(events) + 1}:
+        states = " or ".join(map(str, sorted(lengths)))
         raise ValueError(
-            f"there are {len(ts)} times, {len(zs)} positions and {len(events)} event counts; n steps "
-            "have n + 1 times and positions, and n event counts."
+            f"there are {len(ts)} times, {states} states and {len(events)} event counts; n steps "
+            "have n + 1 times and states, and n event counts."
         )
-    rates = jnp.asarray(jax.vmap(rate, in_axes=(0, 0, None))(ts, zs, args))
+    rates = jnp.asarray(jax.vmap(rate, in_axes=(0, 0, None))(ts, ys, args))
     hazards = 0.5 * (rates[1:] + rates[:-1]) * jnp.diff(ts)
     if bernoulli:
         return bernoulli_log_likelihood(hazards, events)

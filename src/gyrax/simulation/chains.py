@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from gyrax._errors import InputError
 from gyrax.dynamics import (
-    JumpProcess,
+    BallJumpProcess,
     Outcome,
     PhaseState,
     PresampledPath,
@@ -86,7 +86,7 @@ def make_advance(config: SimulationConfig, phi: Callable[[Any], Any], plan: Plan
     chunk."""
     solver, c, span = solver_by_name(config.solver), config.curvature, plan.chunk * config.dt
     cells = noise_cells(solver)
-    jumps = JumpProcess(lambda t, z, args: config.jump_rate, lambda t, z, args, mark: -z)
+    jumps = BallJumpProcess(lambda t, z, args: config.jump_rate, lambda t, z, args, mark: -z)
     expected = config.jump_rate * span
     max_jumps = math.ceil(expected + 8 * expected**0.5 + 16)
 
