@@ -111,7 +111,7 @@ class Fit:
         ), state
 
     def _given(self, data: Data, order: Any, last: bool) -> Given:
-        order, end = replicated((jnp.asarray(order), jnp.asarray(last, jnp.int32)), self.mesh)
+        order, end = replicated(tuple(jnp.asarray(x, jnp.int32) for x in (order, last)), self.mesh)
         return data, order, end
 
     def compiled(self, state: TrainState) -> "Fit":
