@@ -124,6 +124,14 @@ def test_going_on_where_the_system_ended_it(store, straight, tmp_path, monkeypat
         np.testing.assert_array_equal(arrays[name], array, err_msg=name)
 
 
+def test_a_log_begins_with_its_run(store, straight, tmp_path):
+    """Though the first checkpoint, after the first block, is there before the first record."""
+    run = shutil.copytree(straight, tmp_path / "run")
+    make_trainer(store, run).train([1])
+    records = [json.loads(line) for line in (run / "log.jsonl").open()]
+    assert [(r["phase"], r["epoch"]) for r in records] == [(1, 0), (1, 1)]
+
+
 def test_other_blocks_in_the_middle_of_an_epoch(store, straight, tmp_path, monkeypatch):
     run = shutil.copytree(straight, tmp_path / "run")
     meta = open_checkpoint(run).meta._replace(phase=2, epochs=1, block=1, blocks=3)

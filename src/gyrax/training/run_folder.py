@@ -77,7 +77,7 @@ class RunFolder:
             write_sums(checkpoint)
         listing = self.new / REPLACED
         if listing.exists():
-            for name in json.loads(listing.read_text()):
+            for name in (*json.loads(listing.read_text()), LOG_FILE):
                 remove(self.path / name)
             listing.unlink()
         for name in (SETTINGS_FILE, LOG_FILE):
