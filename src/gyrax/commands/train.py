@@ -29,7 +29,7 @@ from gyrax.training.presets import (
     to_dict,
 )
 from gyrax.training.resume import check_resumed
-from gyrax.training.run_folder import FIGURE, LOG_FILE, check_run_folder, run_of, settle
+from gyrax.training.run_folder import FIGURE, LOG_FILE, check_run_folder, continuing, run_of, settle
 from gyrax.training.settings import Settings
 from gyrax.training.trackers import TRACKERS, make_tracker, tracked
 from gyrax.training.trainer import Stopped, Trained, Trainer, plan_phases
@@ -117,11 +117,7 @@ def train(options: TrainOptions, *, given: dict[str, Any]) -> None:
         try:
             trained = trainer.train(planned, track)
         except Stopped as stopped:
-            words = ["python", "cli.py", "train", "--resume", str(stopped.path)]
-            console.print(
-                f"asked to end; go on with `{shlex.join(words)} {options.asked()}`",
-                highlight=False, markup=False, soft_wrap=True,
-            )  # fmt: skip
+            print_lines([f"asked to end; go on with `{continuing(stopped.path)}`"], console)
             raise typer.Exit(143) from None
         if is_writer():
             _finish(trained, dataset, options.data or (), console)

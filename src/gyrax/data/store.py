@@ -88,10 +88,7 @@ class Frames(FrameStore):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of features, actions and offsets, hexadecimal: which data a result belongs to."""
-        digest = hashlib.sha256()
-        for array in (self.features, self.actions, self.offsets):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+        return digest_of(self)
 
     def read(self, episodes: Int[np.ndarray, " E"]) -> "Frames":
         """The frames of these episodes, in this order; itself where they are all."""
@@ -168,6 +165,16 @@ def joined(parts: Sequence[Frames]) -> Frames:
         parts[0].action_columns,
         ", ".join(dict.fromkeys(part.source for part in parts)),
     )
+
+
+def digest_of(store: FrameStore) -> str:
+    """SHA-256 of all features, then all actions, then the offsets, hexadecimal; read a part at a time."""
+    digest, every = hashlib.sha256(), np.arange(store.episodes)
+    for name in ("features", "actions"):
+        for part in store.parts(every):
+            digest.update(np.ascontiguousarray(getattr(part, name)).data)
+    digest.update(store.offsets.tobytes())
+    return digest.hexdigest()
 
 
 def offsets_of(lengths: Int[np.ndarray, " E"]) -> Int[np.ndarray, " borders"]:

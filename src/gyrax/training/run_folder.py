@@ -141,7 +141,7 @@ def check_run_folder(run: Path, resumed: Checkpoint | None, overwrite: bool) -> 
     if resumed is None:
         if there:
             raise InputError(
-                f"{run}: already holds a run; continue it with `{_continuing(run)}`, replace it with "
+                f"{run}: already holds a run; continue it with `{continuing(run)}`, replace it with "
                 "--overwrite, or choose another folder with --out."
             )
         if any(file.name not in _FREE and not is_partial(file) for file in run.iterdir()):
@@ -158,8 +158,8 @@ _FREE = (SETTINGS_FILE, LOG_FILE, NEW, LOCK, TENSORBOARD_FOLDER)
 """What a run may leave that ended before its first checkpoint: nothing is lost with it."""
 
 
-def _continuing(run: Path) -> str:
-    """The command that continues a run as it was begun."""
+def continuing(run: Path) -> str:
+    """The command that continues a run, or goes on from a checkpoint, as it was begun."""
     command = f"python cli.py train --resume {shlex.quote(str(run))}"
     try:
         return f"{command} {open_checkpoint(run).meta.asked}".rstrip()

@@ -163,22 +163,24 @@ class Trainer:
             system = system.started(np.asarray(data.x), np.asarray(data.left))
         fit = Fit.of(self.settings, phase, system, blocks, mesh=self.mesh)
         state = fit.start(system, self.settings.training.run.seed)
-        if self._goes_on(phase):
-            assert self.resumed is not None
-            state = replicated(self.resumed.state(state), self.mesh)
+        if (resumed := self._resumed_in(phase)) is not None:
+            state = replicated(resumed.state(state), self.mesh)
         return fit, state
 
-    def _goes_on(self, phase: Phase) -> bool:
-        return self.resumed is not None and self.resumed.meta.phase == phase.number
+    def _resumed_in(self, phase: Phase) -> Checkpoint | None:
+        """The checkpoint to go on from, if it is of this phase."""
+        resumed = self.resumed
+        return None if resumed is None or resumed.meta.phase != phase.number else resumed
 
     def _part(self, phase: Phase, fit: Fit) -> Part | None:
         """What is done of the epoch in which a resumed phase goes on."""
-        if not self._goes_on(phase) or self.resumed is None or not self.resumed.meta.block:
+        resumed = self._resumed_in(phase)
+        if resumed is None or not resumed.meta.block:
             return None
-        meta, found = self.resumed.meta, fit.blocks.count
+        meta, found = resumed.meta, fit.blocks.count
         if meta.blocks != found:
             raise InputError(
-                f"{self.resumed.path}: is in the middle of an epoch of {meta.blocks} blocks, which now has "
+                f"{resumed.path}: is in the middle of an epoch of {meta.blocks} blocks, which now has "
                 f"{found}; leave --block-mb as it was, or go on from the epoch before."
             )
         return Part(meta.block, meta.blocks, meta.sums)

@@ -5,7 +5,6 @@ and `packed.json`, which says what they were made from and holds a checksum of e
 complete or not at all; an interrupted packing is gone on with. Training needs no more of the cache than that.
 """
 
-import hashlib
 import json
 import os
 import zlib
@@ -20,8 +19,8 @@ from gyrax._errors import InputError
 from gyrax.data.features.cache import NO_ROOM, FeatureCache
 from gyrax.data.lerobot.checks import show
 from gyrax.data.lerobot.files import is_there, read_json, writing_errors
-from gyrax.data.store import Frames, FrameStore, offsets_of
-from gyrax.runtime.files import check_room, remove
+from gyrax.data.store import Frames, FrameStore, digest_of, offsets_of
+from gyrax.runtime.files import check_room, remove, written_whole
 
 FOLDER = "packed"
 FACTS = "packed.json"
@@ -85,9 +84,7 @@ class _Array:
         self.file, self.dtype, self.shape, self.remedy = file, dtype, shape, remedy
         try:
             with file.open("rb") as stream:
-                np.lib.format.read_magic(stream)
-                *header, found = np.lib.format.read_array_header_1_0(stream)
-                self.begin = stream.tell()
+                *header, found, self.begin = _header_of(stream)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "is no .npy file"
             raise InputError(f"{file}: cannot be read ({reason}); {remedy}") from None
@@ -154,7 +151,7 @@ def pack(
         offsets = offsets_of(np.array(lengths)).tolist()
         files = [(folder / f"{name}.npy").open("r+b") for name in ARRAYS]
         with files[0], files[1], (folder / _SUMS).open("a") as done:
-            begins = [_begin_of(file) for file in files]
+            begins = [_header_of(file)[-1] for file in files]
             for episode in range(len(sums), len(lengths)):
                 arrays = _narrowed(cache, episode, dtype)
                 for file, begin, array in zip(files, begins, arrays, strict=True):
@@ -168,10 +165,9 @@ def pack(
             for file in files:
                 os.fsync(file.fileno())
         frames = PackedFrames(cache, facts | {"sums": sums, "digest": ""})
-        whole = facts | {"digest": _digest(frames), "sums": sums}
-        partial = folder / f".{FACTS}.partial"
-        partial.write_text(json.dumps(whole))
-        os.replace(partial, folder / FACTS)
+        whole = facts | {"digest": digest_of(frames), "sums": sums}
+        with written_whole(folder / FACTS) as partial:
+            partial.write_text(json.dumps(whole))
         for name in (_STARTED, _SUMS):
             remove(folder / name)
 
@@ -225,11 +221,11 @@ def _is_same(file: Path, facts: dict[str, Any]) -> bool:
         return False
 
 
-def _begin_of(file: Any) -> int:
-    """Where the numbers of an open `.npy` file begin."""
+def _header_of(file: Any) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, order and dtype of an open `.npy` file, and where its numbers begin."""
     np.lib.format.read_magic(file)
-    np.lib.format.read_array_header_1_0(file)
-    return file.tell()
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    return shape, fortran, dtype, file.tell()
 
 
 def _sum_of(arrays: Any) -> int:
@@ -237,16 +233,6 @@ def _sum_of(arrays: Any) -> int:
     for array in arrays:
         total = zlib.crc32(np.ascontiguousarray(array).data, total)
     return total
-
-
-def _digest(frames: PackedFrames) -> str:
-    """The same of the same numbers as that of frames in memory."""
-    digest = hashlib.sha256()
-    for name in ARRAYS:
-        for part in frames.parts(np.arange(frames.episodes)):
-            digest.update(getattr(part, name).tobytes())
-    digest.update(frames.offsets.tobytes())
-    return digest.hexdigest()
 
 
 def _remedy(cache: FeatureCache) -> str:
